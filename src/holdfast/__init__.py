@@ -1,0 +1,1 @@
+"""Holdfast: a make-style build system for rehearsal datasets."""

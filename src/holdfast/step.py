@@ -1,0 +1,32 @@
+"""What every step's `main` shares: arguments, errors without tracebacks, and not outliving its parent."""
+
+import argparse
+import ctypes
+import signal
+import sys
+from collections.abc import Callable
+
+from holdfast.errors import UserError
+
+
+def arguments(description: str | None, *names: str, many: tuple[str, ...] = ()) -> argparse.Namespace:
+    """Parse `--params KEY,KEY` and one required `--name VALUE` per name (`--name VALUE…` for those in `many`)."""
+    parser = argparse.ArgumentParser(description=description)
+    parser.add_argument("--params", required=True, help="the keys of params.yaml that this job reads, comma-separated")
+    for name in (*names, *many):
+        parser.add_argument(f"--{name.replace('_', '-')}", required=True, nargs="+" if name in many else None)
+    return parser.parse_args()
+
+
+def run(main: Callable[[], None]) -> None:
+    """Run a step's `main`; a UserError becomes one message and exit status 1.
+
+    The process gets SIGTERM when its parent dies (Linux), so a killed build leaves no orphan on a GPU.
+    """
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(1, signal.SIGTERM)  # PR_SET_PDEATHSIG
+    try:
+        main()
+    except UserError as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(1)

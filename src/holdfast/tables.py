@@ -1,0 +1,97 @@
+"""The columns of every table, once. Parquet, read and written with Polars."""
+
+from hashlib import blake2b
+
+import polars as pl
+
+MESSAGES = pl.List(pl.Struct({"role": pl.String, "content": pl.String}))
+
+PROMPTS = {
+    "prompt_id": pl.String,
+    "kind": pl.String,  # template | in_context
+    "slice": pl.String,
+    "language": pl.String,  # null: any
+    "system": pl.String,  # null: none
+    "samples": pl.Int64,  # how many instructions to draw
+    "prefix_text": pl.String,
+    "prefix_ids": pl.List(pl.Int32),
+    "stop_ids": pl.List(pl.Int32),
+}
+INSTRUCTIONS = {
+    "instruction_id": pl.String,
+    "instruction": pl.String,
+    "prompt_id": pl.String,
+    "finish_reason": pl.String,
+    "slice": pl.String,
+    "language": pl.String,
+    "system": pl.String,
+    "messages": MESSAGES,  # the conversation up to and with the turn to answer
+    "count": pl.Int64,  # exact duplicates collapsed into this row
+    "tokens": pl.Int64,
+}
+GENERATIONS = {
+    "candidate_id": pl.String,
+    "instruction_id": pl.String,
+    "model": pl.String,
+    "sample": pl.Int64,
+    "response": pl.String,
+    "finish_reason": pl.String,
+    "prompt_tokens": pl.Int64,
+    "output_tokens": pl.Int64,
+    "seed": pl.Int64,
+}
+SCORES = {
+    "candidate_id": pl.String,
+    "instruction_id": pl.String,
+    "judge": pl.String,
+    "score": pl.Float64,  # 1 to 5; null when there is none
+    "reading": pl.String,  # expected | parse
+    "raw": pl.String,
+    "valid_mass": pl.Float64,  # probability that fell on valid scores
+    "status": pl.String,  # ok | unparsable | error
+    "attempts": pl.Int64,
+}
+SELECTED = {
+    "instruction_id": pl.String,
+    "instruction": pl.String,
+    "response": pl.String,
+    "model": pl.String,
+    "score": pl.Float64,
+    "scores": pl.List(pl.Struct({"judge": pl.String, "score": pl.Float64})),
+    "candidate_id": pl.String,
+    "candidates": pl.Int64,  # how many were to choose from
+    "messages": MESSAGES,
+    "system": pl.String,
+    "slice": pl.String,
+    "language": pl.String,
+}
+EVALUATIONS = {
+    "suite": pl.String,
+    "task": pl.String,
+    "item_id": pl.String,
+    "prompt": pl.String,
+    "expected": pl.String,
+    "answer": pl.String,
+    "score": pl.Float64,  # 0 to 1
+    "correct": pl.Boolean,
+    "finish_reason": pl.String,
+}
+
+
+def _digest(parts: tuple[object, ...]) -> bytes:
+    digest = blake2b(digest_size=8)
+    for part in parts:
+        encoded = str(part).encode()
+        digest.update(len(encoded).to_bytes(8, "little"))
+        digest.update(encoded)
+    return digest.digest()
+
+
+def row_id(*parts: object) -> str:
+    """16 hex digits from a row's content and origin, so the same work has the same id in every build."""
+    return _digest(parts).hex()
+
+
+def row_seed(random_seed: int, *parts: object) -> int:
+    """A 31-bit seed for one row: independent of order, shards and other rows."""
+    return int.from_bytes(_digest((random_seed, *parts)), "little") & 0x7FFF_FFFF

@@ -34,8 +34,15 @@ def load(path: str = PARAMS_FILE) -> dict[str, Any]:
 
 
 def value(declared: str, key: str, path: str = PARAMS_FILE) -> Any:
-    """The raw value at the dotted `key`, which must be one of (or below one of) the comma-separated `declared` keys."""
-    assert any(key == d or key.startswith(d + ".") for d in declared.split(",")), f"{key} is not among --params {declared}"
+    """The raw value at the dotted `key`, or as much of it as the comma-separated `declared` keys cover.
+
+    With `score.reading,score.judges.base` declared, `score` is a section of these two alone.
+    """
+    keys = declared.split(",")
+    if not any(key == d or key.startswith(d + ".") for d in keys):
+        below = {d[len(key) + 1 :].split(".")[0] for d in keys if d.startswith(key + ".")}
+        assert below, f"{key} is not among --params {declared}"
+        return {name: value(declared, f"{key}.{name}", path) for name in below}
     node: Any = load(path)
     for part in key.split("."):
         if not isinstance(node, dict) or part not in node:

@@ -1,0 +1,32 @@
+# What does each judge think of each answer?
+def score_keys(wildcards):
+    """Every key of `score` that params.yaml holds, but of the judges only the job's own."""
+    shared = sorted(f"score.{key}" for key in config["score"] if key != "judges")
+    own = f"score.judges.{wildcards.judge},models.{wildcards.judge}"
+    return ",".join(["random_seed", *shared, own])
+
+
+rule score:
+    """One judge scores every answer of every model; identical answers are asked once."""
+    input:
+        instructions="data/reconstruct/instructions.parquet",
+        generations=expand("data/generate/{model}.parquet", model=sorted(config["generate"]["models"])),
+        rubric=config["score"].get("rubric", "data/seed/rubric.md"),
+        model=lambda w: model_files(w.judge),
+        code=code("holdfast.steps.score"),
+        env=env("inference"),
+        stamp=".holdfast/stamps/score-{judge}",
+    output:
+        scores="data/score/{judge}.parquet",
+    params:
+        keys=score_keys,
+    log:
+        "logs/score/{judge}.log",
+    benchmark:
+        "benchmarks/score/{judge}.tsv"
+    resources:
+        gpus=lambda w: gpus(w.judge),
+    shell:
+        "envs/job score-{wildcards.judge} --env inference --log {log} --"
+        " python -m holdfast.steps.score --params {params.keys} --judge {wildcards.judge} --rubric {input.rubric}"
+        " --instructions {input.instructions} --generations {input.generations} --scores {output.scores}"

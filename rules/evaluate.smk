@@ -1,0 +1,51 @@
+# Evaluate: what does the base model (arm `base`) and every arm get right? One job per model, on the same suites.
+
+
+def evaluated_model(arm):
+    return config["models"][config["base"]]["path"] if arm == "base" else f"models/{arm}"
+
+
+def evaluated():
+    """The runs that are measured: the base model and every arm."""
+    return ["base", *sorted(config["arms"])]
+
+
+def evaluate_judges():
+    return sorted({suite["judge"] for suite in config["evaluate"]["suites"].values() if suite["kind"] == "judge"})
+
+
+def suite_files():
+    suites = config["evaluate"]["suites"].values()
+    return sorted({suite[key] for suite in suites for key in ("path", "rubric", "include_path") if suite.get(key)})
+
+
+rule evaluate:
+    """One model answers every suite, and its answers are graded."""
+    input:
+        model=lambda w: model_files(config["base"]) if w.arm == "base" else f"models/{w.arm}",
+        judges=[file for judge in evaluate_judges() for file in model_files(judge)],
+        suites=suite_files(),
+        code=code("holdfast.steps.evaluate"),
+        env=env("inference"),
+        stamp=".holdfast/stamps/evaluate-{arm}",
+    output:
+        table="data/evaluate/{arm}.parquet",
+        samples="data/evaluate/{arm}.harness.jsonl",
+        metrics="metrics/{arm}.json",
+    wildcard_constraints:
+        arm="|".join(evaluated()),
+    params:
+        keys=",".join(
+            ["base", "evaluate"] + [f"models.{model}" for model in sorted({config["base"], *evaluate_judges()})]
+        ),
+        model=lambda w: evaluated_model(w.arm),
+    log:
+        "logs/evaluate/{arm}.log",
+    benchmark:
+        "benchmarks/evaluate/{arm}.tsv"
+    resources:
+        gpus=gpus(config["base"]),
+    shell:
+        "envs/job evaluate-{wildcards.arm} --env inference --log {log} --"
+        " python -m holdfast.steps.evaluate --params {params.keys} --arm {wildcards.arm} --model {params.model}"
+        " --table {output.table} --samples {output.samples} --metrics {output.metrics}"

@@ -1,0 +1,92 @@
+"""Suites of EleutherAI's lm-evaluation-harness, run through its Python API, item by item into our evaluation table."""
+
+from collections import Counter
+from collections.abc import Iterator
+from typing import Any
+
+import polars as pl
+
+from holdfast.errors import UserError
+from holdfast.params.evaluate import HarnessSuite
+from holdfast.params.models import Model
+from holdfast.tables import EVALUATIONS
+
+Sample = dict[str, Any]
+PREFERRED = ("acc", "exact_match")
+
+
+def run_harness(model: Model, name: str, suite: HarnessSuite) -> tuple[pl.DataFrame, list[Sample]]:
+    """Run the suite called `name`; returns its evaluation table and the harness's own log, one record for each sample.
+
+    The harness's own Transformers backend runs the model: its vLLM backend does not know the CPU build of vLLM.
+    Raises UserError for an unknown task or metric, and for a model that is only reachable over a network.
+    """
+    from lm_eval import simple_evaluate
+    from lm_eval.tasks import TaskManager
+
+    if model.engine == "openai":
+        raise UserError(f"evaluate.suites.{name}: the harness needs a local model, {model.path} is behind an endpoint")
+    manager = TaskManager(include_path=suite.include_path)
+    if unknown := [task for task in suite.tasks if not manager.match_tasks([task])]:
+        raise UserError(
+            f"evaluate.suites.{name}.tasks: the harness knows no task {unknown[0]!r}; see `lm-eval ls tasks`"
+        )
+    settings = {"pretrained": model.path, "dtype": model.engine_args.get("dtype", "auto")}
+    if model.revision is not None:
+        settings["revision"] = model.revision
+    results = simple_evaluate(
+        model="hf",
+        model_args=settings,
+        tasks=suite.tasks,
+        num_fewshot=suite.num_fewshot,
+        batch_size=suite.batch_size,
+        limit=suite.limit,
+        apply_chat_template=suite.chat,
+        task_manager=manager,
+        bootstrap_iters=0,
+    )
+    assert results is not None
+    samples = [
+        {"suite": name, "task": task, **sample}
+        for task, found in sorted(results["samples"].items())
+        for sample in found
+    ]
+    return pl.DataFrame(list(rows(samples, name, suite.metric)), schema=EVALUATIONS), samples
+
+
+def rows(samples: list[Sample], name: str, metric: str | None) -> Iterator[dict[str, Any]]:
+    """One evaluation row for each sample. `metric`: the harness's name, `metric` or `metric,filter`; None picks one.
+
+    Raises UserError when no sample has the metric, or when its values are not between 0 and 1.
+    """
+    seen: Counter[tuple[str, str]] = Counter()
+    wanted, _, chosen_filter = (metric or "").partition(",")
+    filters: dict[str, str] = {}
+    for sample in samples:
+        task = sample["task"]
+        if sample["filter"] != filters.setdefault(task, chosen_filter or sample["filter"]):
+            continue
+        named = wanted or next((m for m in PREFERRED if m in sample["metrics"]), sample["metrics"][0])
+        score = sample.get(named)
+        if not isinstance(score, int | float) or not 0 <= score <= 1:
+            raise UserError(
+                f"evaluate.suites.{name}.metric: {task} has no metric {named!r} from 0 to 1, but {', '.join(sample['metrics'])}"
+            )
+        item_id = sample["doc_hash"][:16]
+        seen[task, item_id] += 1
+        again = seen[task, item_id]
+        yield {
+            "suite": name,
+            "task": task,
+            "item_id": item_id if again == 1 else f"{item_id}-{again}",
+            "prompt": str(next(iter(sample["arguments"].values()))["arg_0"]),
+            "expected": str(sample["target"]),
+            "answer": str(sample["filtered_resps"][0])
+            if len(sample["filtered_resps"]) == 1
+            else str(sample["filtered_resps"]),
+            "score": float(score),
+            "correct": score >= 0.5,
+            "finish_reason": "stop",
+        }
+    if not seen:
+        raise UserError(f"evaluate.suites.{name}.metric: no task has the filter {chosen_filter!r}")

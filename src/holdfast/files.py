@@ -12,6 +12,8 @@ import polars as pl
 
 from holdfast.errors import UserError
 
+ROW_GROUP = 65_536  # fixed: left to itself, Polars cuts groups by the number of threads and the bytes differ
+
 
 @contextmanager
 def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
@@ -51,9 +53,9 @@ def write_table(frame: pl.DataFrame | pl.LazyFrame, path: str | os.PathLike[str]
     assert found == schema, f"{path}: types differ: {({k: (found[k], schema[k]) for k in schema if found[k] != schema[k]})}"
     with replacing(path) as aside:
         if isinstance(frame, pl.LazyFrame):
-            frame.sink_parquet(aside, compression="zstd", maintain_order=True)
+            frame.sink_parquet(aside, compression="zstd", maintain_order=True, row_group_size=ROW_GROUP)
         else:
-            frame.write_parquet(aside, compression="zstd")
+            frame.write_parquet(aside, compression="zstd", row_group_size=ROW_GROUP)
 
 
 def scan_table(path: str | os.PathLike[str], schema: dict[str, Any]) -> pl.LazyFrame:

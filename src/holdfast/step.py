@@ -14,7 +14,7 @@ def arguments(description: str | None, *names: str, many: tuple[str, ...] = ()) 
     parser = argparse.ArgumentParser(description=description)
     parser.add_argument("--params", required=True, help="the keys of params.yaml that this job reads, comma-separated")
     for name in (*names, *many):
-        parser.add_argument(f"--{name.replace('_', '-')}", required=True, nargs="+" if name in many else None)
+        parser.add_argument(f"--{name.replace('_', '-')}", required=True, nargs="*" if name in many else None)
     return parser.parse_args()
 
 

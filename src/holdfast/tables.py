@@ -65,6 +65,28 @@ SELECTED = {
     "slice": pl.String,
     "language": pl.String,
 }
+REJECTED_CANDIDATES = {
+    "candidate_id": pl.String,  # null: an instruction that no model answered
+    "instruction_id": pl.String,
+    "model": pl.String,
+    "score": pl.Float64,
+    "reason": pl.String,
+    "detail": pl.String,
+    "response": pl.String,
+}
+CUBE = {  # one row per candidate and judge
+    "candidate_id": pl.String,
+    "instruction_id": pl.String,
+    "model": pl.String,
+    "sample": pl.Int64,
+    "judge": pl.String,
+    "own": pl.Boolean,  # the judge wrote this candidate
+    "score": pl.Float64,
+    "valid_mass": pl.Float64,
+    "status": pl.String,
+    "reading": pl.String,
+    "attempts": pl.Int64,
+}
 EVALUATIONS = {
     "suite": pl.String,
     "task": pl.String,

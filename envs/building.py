@@ -1,4 +1,5 @@
 """The slow half of in-env: build an environment, or compile its list of pins. Standard library only."""
+
 import ast
 import fcntl
 import os
@@ -9,13 +10,24 @@ import tempfile
 import time
 
 UV = "uv==0.13.8"
-SIZES = {"core": "about 1.3 GB", "dev": "about 1.4 GB", "inference": "about 3.2 GB", "training": "about 2.7 GB",
-         "inference-gpu": "many GB", "training-gpu": "many GB"}
+SIZES = {
+    "core": "about 1.3 GB",
+    "dev": "about 1.4 GB",
+    "inference": "about 3.2 GB",
+    "training": "about 2.7 GB",
+    "inference-gpu": "many GB",
+    "training-gpu": "many GB",
+}
 HERE = os.path.dirname(os.path.realpath(__file__))
 # pip's options, the variables by which uv knows them, and how uv separates several values
-PIP_TO_UV = {"find-links": ("UV_FIND_LINKS", ","), "trusted-host": ("UV_INSECURE_HOST", " "),
-             "cert": ("SSL_CERT_FILE", " "), "proxy": ("ALL_PROXY", " "), "timeout": ("UV_HTTP_TIMEOUT", " "),
-             "default-timeout": ("UV_HTTP_TIMEOUT", " ")}
+PIP_TO_UV = {
+    "find-links": ("UV_FIND_LINKS", ","),
+    "trusted-host": ("UV_INSECURE_HOST", " "),
+    "cert": ("SSL_CERT_FILE", " "),
+    "proxy": ("ALL_PROXY", " "),
+    "timeout": ("UV_HTTP_TIMEOUT", " "),
+    "default-timeout": ("UV_HTTP_TIMEOUT", " "),
+}
 PIP_SAYS = """
 import subprocess, sys
 from pip._internal.models.index import PyPI
@@ -66,8 +78,16 @@ def once(path, marker, make):
 
 def call(command, what, lock=None, env=None):
     """Run a command quietly; if it fails, show the end of what it printed and stop."""
-    done = subprocess.run(command, env=env, pass_fds=[lock] if lock is not None else [], stdin=subprocess.DEVNULL,
-                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace")
+    done = subprocess.run(
+        command,
+        env=env,
+        pass_fds=[lock] if lock is not None else [],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        errors="replace",
+    )
     if done.returncode:
         print(*done.stdout.splitlines()[-30:], sep="\n", file=sys.stderr)
         sys.exit(f"holdfast: {what} failed (exit {done.returncode}); the end of its output is above")
@@ -81,6 +101,7 @@ def uv(cache):
     def make(lock):
         call([sys.executable, "-m", "venv", path], "making a venv for uv", lock)
         call([f"{path}/bin/python", "-m", "pip", "install", "--quiet", UV], f"installing {UV} with pip", lock)
+
     if not os.path.exists(marker):
         once(path, marker, make)
     return os.path.join(path, "bin")
@@ -93,7 +114,7 @@ def uv_environment(name, tools):
     for section in ("global", "install", ":env:"):  # pip's own order, the last one wins
         for line in listed.splitlines():
             if line.startswith(section + ".") and "=" in line:
-                key, value = line[len(section) + 1:].split("=", 1)
+                key, value = line[len(section) + 1 :].split("=", 1)
                 options[key] = str(ast.literal_eval(value))
     gpu = name.endswith("-gpu")
     if gpu:  # a local CPU build of torch counts as newer than the CUDA build of the same version
@@ -102,7 +123,7 @@ def uv_environment(name, tools):
     for key, (variable, separator) in PIP_TO_UV.items():
         if options.get(key):
             env.setdefault(variable, separator.join(options[key].split()))
-    # Of a version that several indexes hold, pip weighs all files, uv only those of the first: let that be the main one.
+    # Of a version that several indexes hold, pip weighs all files, uv only those of the first: so the main one first.
     *others, last = [options["index-url"], *options.get("extra-index-url", "").split()]
     if not {"UV_INDEX", "UV_DEFAULT_INDEX", "UV_INDEX_URL", "UV_EXTRA_INDEX_URL"} & env.keys():
         env.update({"UV_DEFAULT_INDEX": last}, **({"UV_INDEX": " ".join(others)} if others else {}))
@@ -123,13 +144,28 @@ def build(name, path, marker):
         base = getattr(sys, "_base_executable", sys.executable)  # never a venv of a venv
         call([f"{tools}/uv", "venv", "--quiet", "--python", base, path], f"making the venv of {name}", lock, env)
         # The list is complete: no resolver. PYTHONDONTWRITEBYTECODE may be set: compile now, or imports stay slow.
-        call([f"{tools}/uv", "pip", "install", "--no-deps", "--compile-bytecode", "--python", f"{path}/bin/python",
-              "-r", os.path.join(HERE, name + ".txt")], f"installing envs/{name}.txt", lock, env)
+        call(
+            [
+                f"{tools}/uv",
+                "pip",
+                "install",
+                "--no-deps",
+                "--compile-bytecode",
+                "--python",
+                f"{path}/bin/python",
+                "-r",
+                os.path.join(HERE, name + ".txt"),
+            ],
+            f"installing envs/{name}.txt",
+            lock,
+            env,
+        )
         if name in ("core", "dev"):
             with open(f"{path}/bin/holdfast", "w", encoding="utf-8") as script:
                 script.write(HOLDFAST.format(python=f"{path}/bin/python"))
             os.chmod(script.name, 0o755)
         say(f"environment {name} is ready after {time.monotonic() - started:.0f} s")
+
     once(path, marker, make)
 
 
@@ -146,9 +182,27 @@ def compile_list(name, wanted, cache):
     with tempfile.NamedTemporaryFile("w", suffix=".txt") as excludes:
         excludes.write("\n".join(notes["exclude"]))
         excludes.flush()
-        call([f"{tools}/uv", "pip", "compile", "--quiet", "--no-header", "--no-annotate", "--python-version", "3.11",
-              "--python-platform", "x86_64-manylinux_2_28", "--excludes", excludes.name, "-o", target,
-              os.path.join(HERE, name + ".in")], f"compiling envs/{name}.in", env=uv_environment(name, tools))
+        call(
+            [
+                f"{tools}/uv",
+                "pip",
+                "compile",
+                "--quiet",
+                "--no-header",
+                "--no-annotate",
+                "--python-version",
+                "3.11",
+                "--python-platform",
+                "x86_64-manylinux_2_28",
+                "--excludes",
+                excludes.name,
+                "-o",
+                target,
+                os.path.join(HERE, name + ".in"),
+            ],
+            f"compiling envs/{name}.in",
+            env=uv_environment(name, tools),
+        )
     with open(target, encoding="utf-8") as file:  # without local labels: another machine's build of torch has another
         pins = [line.split("+")[0] for line in file.read().splitlines() if line and line[0].isalnum()]
     with open(target, "w", encoding="utf-8") as file:

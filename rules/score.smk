@@ -18,14 +18,14 @@ rule score:
         stamp=".holdfast/stamps/score-{judge}",
     output:
         scores="data/score/{judge}.parquet",
-    params:
-        keys=score_keys,
     log:
         "logs/score/{judge}.log",
     benchmark:
         "benchmarks/score/{judge}.tsv"
     resources:
         gpus=lambda w: gpus(w.judge),
+    params:
+        keys=score_keys,
     shell:
         "envs/job score-{wildcards.judge} --env inference --log {log} --"
         " python -m holdfast.steps.score --params {params.keys} --judge {wildcards.judge} --rubric {input.rubric}"

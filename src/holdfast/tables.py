@@ -15,7 +15,33 @@ PROMPTS = {
     "samples": pl.Int64,  # how many instructions to draw
     "prefix_text": pl.String,
     "prefix_ids": pl.List(pl.Int32),
+    "boundary": pl.String,  # template text between prefix and instruction that the model writes itself
+    "suffix_text": pl.String,  # what the template puts after the instruction
     "stop_ids": pl.List(pl.Int32),
+    "stop_text": pl.String,  # plain text that ends the user's turn; null: a token does
+    "assistant_text": pl.String,
+    "marks": pl.List(pl.String),  # special tokens and other template text that no instruction holds
+    "rendering": pl.String,  # JSON: what the chat template was given besides messages
+}
+SAMPLES = {
+    "sample_id": pl.String,
+    "prompt_id": pl.String,
+    "draw": pl.Int64,  # 0, 1, … within the prompt
+    "turn": pl.Int64,  # which turn of the user `text` is: 1, 2, …
+    "text": pl.String,
+    "finish_reason": pl.String,  # stop | length | error
+    "prompt_tokens": pl.Int64,
+    "output_tokens": pl.Int64,
+    "request_key": pl.String,
+    "error": pl.String,
+    "messages": MESSAGES,  # the conversation before this turn, with the system message
+}
+REJECTED_INSTRUCTIONS = {
+    "sample_id": pl.String,
+    "prompt_id": pl.String,
+    "reason": pl.String,
+    "detail": pl.String,
+    "instruction": pl.String,
 }
 INSTRUCTIONS = {
     "instruction_id": pl.String,
@@ -86,6 +112,31 @@ CUBE = {  # one row per candidate and judge
     "status": pl.String,
     "reading": pl.String,
     "attempts": pl.Int64,
+}
+MIXABLE = {  # what a mixture is drawn from; data/mix/<arm>/train.parquet has these columns but the keys, and `messages`
+    "source": pl.String,
+    "row_id": pl.String,  # of rehearsal rows the candidate_id
+    "slice": pl.String,
+    "instruction_id": pl.String,  # rehearsal rows only, as are model and score
+    "model": pl.String,
+    "score": pl.Float64,
+    "licence": pl.String,
+    "origin": pl.String,  # file and line
+    "conversation": pl.String,  # JSON text of the messages, the answer last
+    "tools": pl.String,  # JSON text of the tools on offer
+    "content_key": pl.String,  # equal for equal conversations
+    "prompt_key": pl.String,  # equal for the same turns up to the last answer
+    "question_key": pl.String,  # equal for the same last question
+    "tokens": pl.Int64,  # of the whole conversation in the base model's template
+    "truncated": pl.Boolean,
+}
+MIX_REJECTED = {
+    "row_id": pl.String,
+    "source": pl.String,
+    "origin": pl.String,
+    "reason": pl.String,
+    "detail": pl.String,
+    "text": pl.String,  # the conversation, or the malformed row's first 2,000 characters
 }
 EVALUATIONS = {
     "suite": pl.String,

@@ -35,3 +35,30 @@ rule filter:
         " python -m holdfast.steps.filter --params {params.keys} --selection {wildcards.selection}"
         " --instructions {input.instructions} --generations {input.generations} --scores {input.scores}"
         " --selected {output.selected} --rejected {output.rejected}"
+
+
+rule committee:
+    """Lay out every judge's score of every candidate, and measure the judges by it."""
+    input:
+        instructions="data/reconstruct/instructions.parquet",
+        generations=expand("data/generate/{model}.parquet", model=sorted(config["generate"]["models"])),
+        scores=expand("data/score/{judge}.parquet", judge=sorted(config["score"]["judges"])),
+        selected="data/filter/selected.parquet",
+        rejected="data/filter/selected.rejected.parquet",
+        code=code("holdfast.steps.committee"),
+        env=env("core"),
+        stamp=".holdfast/stamps/committee",
+    output:
+        cube="data/filter/cube.parquet",
+        metrics="metrics/filter.json",
+    log:
+        "logs/committee.log",
+    benchmark:
+        "benchmarks/committee.tsv"
+    params:
+        keys="random_seed,filter.selected",
+    shell:
+        "envs/job committee --env core --log {log} --"
+        " python -m holdfast.steps.committee --params {params.keys}"
+        " --instructions {input.instructions} --generations {input.generations} --scores {input.scores}"
+        " --selected {input.selected} --rejected {input.rejected} --cube {output.cube} --metrics {output.metrics}"

@@ -76,6 +76,11 @@ SCORES = {
     "valid_mass": pl.Float64,  # probability that fell on valid scores
     "status": pl.String,  # ok | unparsable | error
     "attempts": pl.Int64,
+    "finish_reason": pl.String,
+    "prompt_tokens": pl.Int64,
+    "output_tokens": pl.Int64,
+    "logprobs": pl.List(pl.Float64),  # expected: of 1 to 5 as the first token
+    "request_key": pl.String,  # null for an error
 }
 SELECTED = {
     "instruction_id": pl.String,

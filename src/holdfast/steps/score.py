@@ -83,7 +83,7 @@ def requests(
 def read_expected(replies: pl.DataFrame, min_valid_mass: float) -> pl.DataFrame:
     """Scores from the log-probabilities of 1 to 5 as the first token: their expectation, if enough mass is on them.
 
-    Takes columns id, text, logprobs, error; gives asked_id, score, raw, valid_mass, status, attempts.
+    Takes the columns of `inference.ANSWERS`; adds score, valid_mass and status (ok, unparsable or error).
     """
     scores, masses = [], []
     for logprobs in replies["logprobs"]:
@@ -92,7 +92,7 @@ def read_expected(replies: pl.DataFrame, min_valid_mass: float) -> pl.DataFrame:
         masses.append(min(mass, 1.0) if probabilities else None)
         weighed = math.fsum(n * p for n, p in enumerate(probabilities, start=1))
         scores.append(min(5.0, max(1.0, weighed / mass)) if mass > 0 and mass >= min_valid_mass else None)
-    return _read(replies, scores, masses, attempts=1)
+    return _with_status(replies, scores, masses)
 
 
 def parse_score(reply: str, finish_reason: str) -> float | None:
@@ -105,28 +105,21 @@ def parse_score(reply: str, finish_reason: str) -> float | None:
     return number if 1 <= number <= 5 else None
 
 
-def read_parsed(replies: pl.DataFrame, attempts: int) -> pl.DataFrame:
-    """Scores from written replies: columns id, text, finish_reason, error; gives the columns of `read_expected`."""
+def read_parsed(replies: pl.DataFrame) -> pl.DataFrame:
+    """Scores from written replies; adds the same columns as `read_expected`, valid_mass null."""
     texts = zip(replies["text"], replies["finish_reason"], strict=True)
     scores = [parse_score(text or "", finish_reason) for text, finish_reason in texts]
-    return _read(replies, scores, [None] * len(scores), attempts)
+    return _with_status(replies, scores, [None] * len(scores))
 
 
-def _read(replies: pl.DataFrame, scores: list[float | None], masses: list[float | None], attempts: int) -> pl.DataFrame:
-    failed = pl.col("error").is_not_null()
+def _with_status(replies: pl.DataFrame, scores: list[float | None], masses: list[float | None]) -> pl.DataFrame:
+    fine, read = pl.col("error").is_null(), pl.col("score").is_not_null()
     return replies.with_columns(
         score=pl.Series(scores, dtype=pl.Float64), valid_mass=pl.Series(masses, dtype=pl.Float64)
-    ).select(
-        asked_id="id",
-        score=pl.when(~failed).then("score"),
-        raw=pl.when(failed).then("error").otherwise("text"),
-        valid_mass=pl.when(~failed).then("valid_mass"),
-        status=pl.when(failed)
-        .then(pl.lit("error"))
-        .when(pl.col("score").is_null())
-        .then(pl.lit("unparsable"))
-        .otherwise(pl.lit("ok")),
-        attempts=pl.lit(attempts, dtype=pl.Int64),
+    ).with_columns(
+        score=pl.when(fine).then("score"),
+        valid_mass=pl.when(fine).then("valid_mass"),
+        status=pl.when(~fine).then(pl.lit("error")).when(read).then(pl.lit("ok")).otherwise(pl.lit("unparsable")),
     )
 
 
@@ -149,20 +142,25 @@ def main() -> None:
     done = []
     for attempt in range(1, attempts + 1):
         asking = requests(instructions, generations, left, rubric, score, sampling, random_seed, attempt)
-        replies = ask(args.judge, model, asking, len(left), step="score").collect()
+        replies = ask(
+            args.judge, model, asking, len(left), step="score", output=args.scores, text_column="raw"
+        ).collect()
         expected = score.reading == "expected"
-        answers = read_expected(replies, score.min_valid_mass) if expected else read_parsed(replies, attempt)
+        answers = read_expected(replies, score.min_valid_mass) if expected else read_parsed(replies)
         again = (pl.col("status") == "unparsable") & (attempt < attempts)
-        done.append(answers.filter(~again))
-        left = left.join(answers.filter(again), left_on="candidate_id", right_on="asked_id", how="semi")
+        done.append(answers.filter(~again).with_columns(attempts=pl.lit(attempt, pl.Int64)))
+        left = left.join(answers.filter(again), left_on="candidate_id", right_on="id", how="semi")
         if left.is_empty():
             break
-    table = candidates.join(pl.concat(done), on="asked_id", how="left", maintain_order="left").select(
-        *("candidate_id", "instruction_id"),
-        pl.lit(args.judge).alias("judge"),
-        "score",
-        pl.lit(score.reading).alias("reading"),
-        *("raw", "valid_mass", "status", "attempts"),
+    table = (
+        candidates.join(pl.concat(done), left_on="asked_id", right_on="id", how="left", maintain_order="left")
+        .with_columns(
+            judge=pl.lit(args.judge),
+            reading=pl.lit(score.reading),
+            raw=pl.coalesce(pl.format("{}: {}", "error", pl.col("detail").fill_null("")), "text"),
+            request_key=pl.when(pl.col("error").is_null()).then("request_key"),
+        )
+        .select(list(SCORES))
     )
     assert table["status"].null_count() == 0, "a candidate without an answer from the engine"
     write_table(table, args.scores, SCORES)

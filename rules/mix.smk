@@ -1,0 +1,48 @@
+# What will the model see? One mixture per arm.
+from holdfast.params.sources import REHEARSAL, Source
+
+
+def mix_sources(arm):
+    """The arm's sources by name; `rehearsal` is built in."""
+    defined = {"rehearsal": REHEARSAL, **config.get("sources", {})}
+    return {name: Source.model_validate(defined[name]) for name in sorted(config["arms"][arm]["sources"])}
+
+
+def mix_keys(wildcards):
+    """The arm, its sources, and the licences of the models that wrote rehearsal rows, where params.yaml gives them."""
+    sources = mix_sources(wildcards.arm)
+    named = [f"sources.{name}" for name in sources if name in config.get("sources", {})]
+    rehearsal = any(source.selection for source in sources.values())
+    writers = sorted(config["generate"]["models"]) if rehearsal else []
+    licences = [f"models.{m}.licence" for m in writers if config["models"][m].get("licence")]
+    return ",".join(["random_seed", "mix", "train.sequence_len", f"arms.{wildcards.arm}", *named, *licences])
+
+
+rule mix:
+    """Sources in the arm's shares: cleaned, measured, drawn, split, shuffled."""
+    input:
+        sources=lambda w: [source.data for source in mix_sources(w.arm).values()],
+        suites=sorted({s["path"] for s in config["evaluate"]["suites"].values() if "path" in s}),
+        base=model_files(config["base"]),
+        code=code("holdfast.steps.mix"),
+        env=env("core"),
+        stamp=".holdfast/stamps/mix-{arm}",
+    output:
+        train="data/mix/{arm}/train.jsonl",
+        val="data/mix/{arm}/val.jsonl",
+        train_table="data/mix/{arm}/train.parquet",
+        val_table="data/mix/{arm}/val.parquet",
+        card="data/mix/{arm}/README.md",
+        rejected="data/mix/{arm}/rejected.parquet",
+        summary="data/mix/{arm}/summary.json",
+    log:
+        "logs/mix/{arm}.log",
+    benchmark:
+        "benchmarks/mix/{arm}.tsv"
+    params:
+        keys=mix_keys,
+        base=config["models"][config["base"]]["path"],
+    shell:
+        "envs/job mix-{wildcards.arm} --env core --log {log} --"
+        " python -m holdfast.steps.mix --params {params.keys} --arm {wildcards.arm} --base {params.base}"
+        " --out data/mix/{wildcards.arm} --suites {input.suites}"

@@ -1,0 +1,23 @@
+"""Parameters of the mix room: `mix`, shared by all arms."""
+
+from typing import Literal
+
+from pydantic import Field
+
+from holdfast.params.section import Section
+
+
+class Mix(Section):
+    """What every mixture does alike."""
+
+    whole: str = Field("domain", description="the source that an arm without a budget uses whole, if it has it")
+    validation: float = Field(
+        0.02, ge=0, lt=1, description="share of each source's drawn rows set aside in val.jsonl, at least one; 0: none"
+    )
+    too_long: Literal["reject", "truncate"] = Field(
+        "reject",
+        description="conversations of more than `train.sequence_len` tokens: drop, or cut late turns and the end",
+    )
+    max_bad_share: float = Field(
+        0.01, ge=0, le=1, description="stop when more than this share of a source's rows is malformed"
+    )

@@ -1,0 +1,35 @@
+"""From seed prompts to the report. Each rule file is one room; README.md says what they do."""
+
+configfile: "params.yaml"
+
+
+include: "rules/common.smk"
+include: "rules/sandbox.smk"
+include: "rules/seed.smk"
+include: "rules/reconstruct.smk"
+include: "rules/generate.smk"
+include: "rules/score.smk"
+include: "rules/filter.smk"
+include: "rules/mix.smk"
+include: "rules/train.smk"
+include: "rules/evaluate.smk"
+include: "rules/report.smk"
+
+
+localrules:
+    all,
+    dataset,
+
+
+rule all:
+    """Datasets, models, evaluations and the report."""
+    default_target: True
+    input:
+        "report/index.html",
+        "metrics/summary.json",
+
+
+rule dataset:
+    """The mixed datasets only: no model is trained."""
+    input:
+        expand("data/mix/{arm}/train.jsonl", arm=config["arms"]),

@@ -1,0 +1,58 @@
+# What more than one rule file needs, and the bridge to DVC. The logic is in src/holdfast/.
+import os
+import sys
+
+sys.path.insert(0, "src")  # for a Snakemake that was not started through envs/in-env
+
+from snakemake.exceptions import WorkflowError
+
+from holdfast import graph, imports, job, staleness
+from holdfast.errors import UserError
+
+if workflow.is_main_process:
+    try:
+        staleness.prepare(config)
+    except UserError as error:
+        raise WorkflowError(str(error))
+
+
+onstart:
+    if workflow.is_main_process:
+        try:
+            build_lock = job.hold_build()
+        except UserError as error:
+            raise WorkflowError(str(error))
+
+
+def code(module):
+    """The source files that a job runs: its module and what that imports."""
+    return list(imports.closure(module))
+
+
+def env(name):
+    """The pinned package list of an environment, as `environments` maps it."""
+    return f"envs/{config.get('environments', {}).get(name, name)}.txt"
+
+
+def is_local(path):
+    """Whether a model's path is a folder here, not a hub id or an endpoint's model."""
+    return path.startswith(("models/", "data/", "./", "../", "/"))
+
+
+def model_files(name):
+    """A model's folder, if it is a local one."""
+    model = config["models"][name]
+    return [model["path"]] if model.get("engine") != "openai" and is_local(model["path"]) else []
+
+
+def gpus(name):
+    """How many GPUs one job of this model needs."""
+    return config["models"][name].get("gpus", 0)
+
+
+if graph.LISTING in os.environ:
+
+    rule stamp:
+        """Stands in for the stamps while the jobs are only listed."""
+        output:
+            touch(".holdfast/stamps/{stage}"),

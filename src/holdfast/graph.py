@@ -1,0 +1,213 @@
+"""dvc.yaml, written from the Snakefile's own graph: one DVC stage per Snakemake job, named like the job's stamp file.
+
+Only the standard library is imported at the top: `envs/job` asks `current` before every stage.
+"""
+
+import hashlib
+import json
+import logging
+import os
+import shlex
+import subprocess
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from holdfast.errors import UserError
+
+DVC_FILE = Path("dvc.yaml")
+STAMPS = Path(".holdfast/stamps")
+SEEN = Path(".holdfast/graph")  # the fingerprint at which dvc.yaml was last seen to be current
+WORKFLOW = "workflow"  # the stage by which plain `dvc status` and `dvc repro` notice that dvc.yaml may be out of date
+LISTING = "HOLDFAST_LISTING"  # set while Snakemake only lists its jobs for us
+HEADER = "# generated from the Snakefile by `holdfast dvc`; do not edit\n"
+OUTDATED = "dvc.yaml was out of date and has been regenerated; run `dvc repro` again"
+
+
+class Job(NamedTuple):
+    """One job of Snakemake's graph. Paths are relative to the project's root."""
+
+    rule: str
+    inputs: list[str]
+    outputs: list[str]
+    shell: str
+
+
+def sources() -> list[Path]:
+    """The files that shape the graph, less the modules."""
+    return [Path("Snakefile"), *sorted(Path("rules").glob("*.smk")), Path("params.yaml")]
+
+
+def fingerprint() -> str:
+    """A hash of everything that dvc.yaml depends on, and of dvc.yaml itself."""
+    digest = hashlib.blake2b(digest_size=16)
+    for path in [*sources(), *sorted(Path("src/holdfast").rglob("*.py")), DVC_FILE]:
+        digest.update(f"{path}\0".encode())
+        if path.is_file():
+            content = path.read_bytes()
+            digest.update(len(content).to_bytes(8, "little") + content)
+    return digest.hexdigest()
+
+
+def current() -> bool:
+    """Whether nothing that dvc.yaml depends on has changed since it was last seen to be current."""
+    return SEEN.is_file() and SEEN.read_text() == fingerprint()
+
+
+def refresh() -> bool:
+    """Bring dvc.yaml up to date; True when its text changed. Raises UserError when params.yaml or the rules are at fault."""
+    from holdfast.params import section, whole
+
+    before = fingerprint()
+    whole.validate()
+    text = HEADER + render(list_jobs(), section.load())
+    changed = not DVC_FILE.is_file() or DVC_FILE.read_text(encoding="utf-8") != text
+    if changed:
+        _write(DVC_FILE, text)
+    elif fingerprint() != before:
+        return False  # somebody edits right now: the next call looks again
+    _write(SEEN, fingerprint())
+    return changed
+
+
+def _write(path: Path, text: str) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    aside = path.with_name(f".{path.name}.{os.getpid()}")
+    aside.write_text(text, encoding="utf-8")
+    os.replace(aside, path)
+
+
+def list_jobs() -> list[Job]:
+    """Every job of the target `all`, from a forced dry run of Snakemake in a process of its own."""
+    environment = dict(os.environ, **{LISTING: "1"})
+    environment.pop("DVC_STAGE", None)
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-m", "holdfast.graph", "--list"], env=environment, capture_output=True, text=True
+    )
+    if done.returncode:
+        raise UserError(f"Snakefile: the graph cannot be built:\n{done.stderr.strip()}")
+    return [Job(**job) for job in json.loads(done.stdout)]
+
+
+def _dry_run() -> list[dict[str, Any]]:
+    """What Snakemake reports about each job (public interfaces: `snakemake.api` and the logger plugins' events)."""
+    from snakemake.api import SnakemakeApi
+    from snakemake.logging import logger
+    from snakemake.settings.enums import Quietness
+    from snakemake.settings.types import DAGSettings, OutputSettings, ResourceSettings
+    from snakemake_interface_logger_plugins.common import LogEvent
+
+    found: list[dict[str, Any]] = []
+
+    class Listener(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            if getattr(record, "event", None) is LogEvent.JOB_INFO and record.shellcmd is not None:  # type: ignore[attr-defined]
+                found.append(
+                    {
+                        "rule": record.rule_name,  # type: ignore[attr-defined]
+                        "inputs": list(record.input),  # type: ignore[attr-defined]
+                        "outputs": list(record.output),  # type: ignore[attr-defined]
+                        "shell": record.shellcmd.strip(),  # type: ignore[attr-defined]
+                    }
+                )
+
+    try:
+        with SnakemakeApi(OutputSettings(quiet={Quietness.ALL}, keep_logger=True)) as api:
+            workflow = api.workflow(resource_settings=ResourceSettings(cores=1), snakefile=Path("Snakefile"))
+            dag = workflow.dag(DAGSettings(forceall=True))
+            logger.addHandler(Listener())
+            dag.execute_workflow(pseudo_executor="dryrun")
+    except Exception as error:  # Snakemake formats its own: file, line, message
+        api.print_exception(error)
+        sys.exit(1)
+    return found
+
+
+def stage_name(job: Job) -> str:
+    """The name of the job's stamp file."""
+    stamps = [Path(path).name for path in job.inputs if Path(path).parent == STAMPS]
+    if len(stamps) != 1:
+        raise UserError(f"rule {job.rule}: needs exactly one input {STAMPS}/NAME, has {len(stamps)}")
+    return stamps[0]
+
+
+def declared(shell: str) -> list[str]:
+    """The keys of params.yaml after `--params` in a job's shell command."""
+    words = shlex.split(shell)
+    return sorted(set(words[words.index("--params") + 1].split(","))) if "--params" in words else []
+
+
+def environment(shell: str) -> str:
+    """The environment's name after `--env`, which may be given as the path of its package list."""
+    words = shlex.split(shell)
+    return Path(words[words.index("--env") + 1]).stem if "--env" in words else ""
+
+
+def stages(jobs: Iterable[Job], params: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    """DVC's stages by name. Raises UserError when a rule cannot be one (names rule and repair)."""
+    result: dict[str, dict[str, Any]] = {}
+    for job in sorted(jobs, key=lambda job: (job.rule, job.outputs)):
+        name = stage_name(job)
+        if name in result:
+            raise UserError(f"rule {job.rule}: stamp {name} is another job's too; put its wildcards into the name")
+        if "\n" in job.shell or "${" in job.shell:
+            raise UserError(f"rule {job.rule}: the shell command must be one line without '${{': DVC runs the same text")
+        if shlex.split(job.shell)[:2] != ["envs/job", name]:
+            raise UserError(f"rule {job.rule}: the shell command must begin with 'envs/job {name}', found: {job.shell[:60]}")
+        if f"envs/{environment(job.shell)}.txt" not in job.inputs:
+            raise UserError(f"rule {job.rule}: needs the input env=env(NAME) and '--env {{input.env}}' in the shell command")
+        keys = declared(job.shell)
+        for key in keys:
+            if not _has(params, key):
+                raise UserError(f"rule {job.rule}: reads {key}, which params.yaml lacks; add it")
+        stage: dict[str, Any] = {"cmd": job.shell}
+        stage["deps"] = sorted({path for path in job.inputs if Path(path).parent != STAMPS})
+        stage |= {"params": keys} if keys else {}
+        stage["outs"] = sorted(job.outputs)
+        result[name] = stage
+    return result
+
+
+def _has(params: Any, key: str) -> bool:
+    for part in key.split("."):
+        if not isinstance(params, dict) or part not in params:
+            return False
+        params = params[part]
+    return True
+
+
+def render(jobs: Iterable[Job], params: dict[str, Any]) -> str:
+    """The text of dvc.yaml, less its first line."""
+    import yaml
+
+    check = {
+        "cmd": "envs/in-env core python -m holdfast.graph",
+        "desc": "fails after renewing dvc.yaml when the rules or the graph's parameters have changed",
+        "deps": [str(path) for path in sources()],
+    }
+    built = stages(jobs, params)
+    outs = sorted(out for stage in built.values() for out in stage["outs"])
+    whole: dict[str, Any] = {"stages": {WORKFLOW: check, **built}}
+    for kind, suffixes in {"metrics": (".json",), "plots": (".csv", ".tsv", ".json", ".jsonl", ".svg", ".png")}.items():
+        files = [out for out in outs if out.startswith(f"{kind}/") and out.endswith(suffixes)]
+        whole |= {kind: files} if files else {}
+    return yaml.safe_dump(whole, sort_keys=False, width=10**6, allow_unicode=True)
+
+
+def main() -> int:
+    """`--list`: print the jobs as JSON. Else: what the stage `workflow` runs."""
+    if "--list" in sys.argv:
+        print(json.dumps(_dry_run()))
+        return 0
+    try:
+        if not current() and refresh():
+            raise UserError(OUTDATED)
+    except UserError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,144 @@
+"""What `envs/job` does: both engines run every job through DVC, so that DVC's content hashes are the only truth.
+
+Snakemake runs `envs/job STAGE …`, which has DVC reproduce that one stage; DVC runs the same text again, now with
+DVC_STAGE set, and this time the job's command itself is run in its environment.
+Only the standard library is imported at the top: the user's bare Python starts this.
+"""
+
+import contextlib
+import ctypes
+import fcntl
+import io
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NoReturn
+
+from holdfast import graph
+from holdfast.errors import UserError
+
+BUILD_LOCK = Path(".holdfast/build.lock")
+INSIDE = "HOLDFAST_INSIDE"  # set below a Snakemake job: its main process holds the build lock
+TAIL = 20  # lines of a failed job's log that are shown
+
+
+def main(words: list[str]) -> int:
+    """`STAGE --env envs/NAME.txt --log FILE -- COMMAND…` from either engine; `--repro STAGE` in the core environment."""
+    die_with_parent()
+    try:
+        if words[:1] == ["--repro"]:
+            return reproduce(words[1])
+        head, command = words[: words.index("--")], words[words.index("--") + 1 :]
+        stage, log = head[0], Path(head[head.index("--log") + 1])
+        environment = Path(head[head.index("--env") + 1]).stem  # a name, or the path of its package list
+        if "DVC_STAGE" not in os.environ:
+            in_core("--repro", stage)
+        with building(f"dvc repro ({stage})", shared=INSIDE in os.environ):
+            check_dvc_file()
+            return run(stage, environment, log, command)
+    except UserError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+
+
+def in_core(*words: str) -> NoReturn:
+    """Become this module in the core environment."""
+    os.execv("envs/in-env", ["envs/in-env", "core", "python", "-m", "holdfast.job", *words])
+
+
+def die_with_parent() -> None:
+    """A killed build leaves no job behind: SIGTERM when the parent dies (Linux)."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(1, signal.SIGTERM)  # PR_SET_PDEATHSIG
+
+
+@contextlib.contextmanager
+def building(what: str, shared: bool) -> Iterator[None]:
+    """Hold the build lock: one build at a time in a checkout; `shared` for the jobs of the build that holds it.
+
+    Raises UserError when another build runs. The lock goes with the process, so a killed build leaves none behind.
+    """
+    BUILD_LOCK.parent.mkdir(exist_ok=True)
+    with BUILD_LOCK.open("a+") as lock:
+        take(lock, what, shared)
+        yield
+
+
+def take(lock: io.TextIOWrapper, what: str, shared: bool) -> None:
+    """Lock an open build lock file. A whole build takes it alone first, then shares it with its own jobs."""
+    try:
+        if not shared:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            lock.seek(0)
+            lock.truncate()
+            lock.write(f"{what}, process {os.getpid()} on {os.uname().nodename}\n")
+            lock.flush()
+        else:
+            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except OSError as error:
+        lock.seek(0)
+        raise UserError(f"another build runs in this checkout: {lock.read().strip()}; wait for it or stop it") from error
+
+
+def hold_build() -> io.TextIOWrapper:
+    """Snakemake's main process, before its first job: the lock lasts as long as the file that is returned stays open."""
+    BUILD_LOCK.parent.mkdir(exist_ok=True)
+    lock = BUILD_LOCK.open("a+")
+    take(lock, "snakemake", shared=False)
+    take(lock, "snakemake", shared=True)
+    return lock
+
+
+def check_dvc_file() -> None:
+    """A job that `dvc repro` starts must be what the Snakefile says now. Raises UserError after renewing dvc.yaml."""
+    if INSIDE in os.environ or graph.current():
+        return
+    environment = {key: value for key, value in os.environ.items() if key != "DVC_STAGE"}
+    if subprocess.run(["envs/in-env", "core", "python", "-m", "holdfast.graph"], env=environment).returncode:
+        raise UserError("nothing was run")
+
+
+def run(stage: str, environment: str, log: Path, command: list[str]) -> int:
+    """Run the job's command in its environment, its standard error in `log`; after a failure show the log's end."""
+    log.parent.mkdir(parents=True, exist_ok=True)
+    with log.open("wb") as errors:
+        child = subprocess.Popen(["envs/in-env", environment, *command], stderr=errors, preexec_fn=die_with_parent)
+        for number in (signal.SIGTERM, signal.SIGINT):  # an interrupt reaches the child by itself: wait for it
+            signal.signal(number, lambda got, _: child.terminate() if got == signal.SIGTERM else None)
+        status = child.wait()
+    if status:
+        lines = log.read_text(encoding="utf-8", errors="replace").splitlines()
+        print(f"{stage} failed (status {status}); the end of {log}:", *lines[-TAIL:], sep="\n", file=sys.stderr)
+    return 128 - status if status < 0 else status
+
+
+def dvc(*words: str) -> tuple[int, str]:
+    """DVC's exit status and what it printed itself, run in this process (a fresh start would cost half a second)."""
+    from dvc.cli import main as dvc_main
+
+    with contextlib.redirect_stdout(io.StringIO()) as printed:  # the job's own output goes to the terminal
+        status = dvc_main(["--wait-for-lock", *words])
+    return status, printed.getvalue()
+
+
+def reproduce(stage: str) -> int:
+    """Have DVC make the stage's outputs: kept or restored where nothing changed, built where something did."""
+    os.environ[INSIDE] = "1"
+    with building(stage, shared=True):
+        status, changes = dvc("status", "--json", stage)
+        if status == 0 and only_outputs(json.loads(changes).get(stage, [])):
+            dvc("checkout", "--quiet", "--force", stage)  # may fail: then the stage runs
+        return dvc("repro", "--quiet", "--single-item", stage)[0]
+
+
+def only_outputs(changes: list[object]) -> bool:
+    """Whether DVC's status of a stage says that its outputs are missing or altered, and nothing else."""
+    return bool(changes) and all(isinstance(change, dict) and set(change) == {"changed outs"} for change in changes)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,14 @@
+"""Toy: a folder made from a share of the selected lines."""
+
+from pathlib import Path
+
+from holdfast.params import section
+from holdfast.toy import common
+
+if __name__ == "__main__":
+    args = common.arguments("arm", "selected", "model")
+    share = section.value(args.params, f"arms.{args.arm}.share")
+    lines = Path(args.selected).read_text().splitlines()
+    kept = lines[: round(share * len(lines))]
+    common.write(f"{args.model}/weights.txt", [common.digest(*kept)])
+    common.write(f"{args.model}/tokenizer/vocabulary.txt", [str(len(kept))])

@@ -1,4 +1,5 @@
 # Evaluate: what does the base model (arm `base`) and every arm get right? One job per model, on the same suites.
+from holdfast.params.arms import run_names
 
 
 def evaluated_model(arm):
@@ -6,8 +7,8 @@ def evaluated_model(arm):
 
 
 def evaluated():
-    """The runs that are measured: the base model and every arm."""
-    return ["base", *sorted(config["arms"])]
+    """The runs that are measured: the base model and every arm, once for each training seed."""
+    return ["base", *run_names(sorted(config["arms"]), config["train"].get("seeds", 1))]
 
 
 def evaluate_judges():
@@ -32,19 +33,19 @@ rule evaluate:
         table="data/evaluate/{arm}.parquet",
         samples="data/evaluate/{arm}.harness.jsonl",
         metrics="metrics/{arm}.json",
+    log:
+        "logs/evaluate/{arm}.log",
+    benchmark:
+        "benchmarks/evaluate/{arm}.tsv"
     wildcard_constraints:
         arm="|".join(evaluated()),
+    resources:
+        gpus=gpus(config["base"]),
     params:
         keys=",".join(
             ["base", "evaluate"] + [f"models.{model}" for model in sorted({config["base"], *evaluate_judges()})]
         ),
         model=lambda w: evaluated_model(w.arm),
-    log:
-        "logs/evaluate/{arm}.log",
-    benchmark:
-        "benchmarks/evaluate/{arm}.tsv"
-    resources:
-        gpus=gpus(config["base"]),
     shell:
         "envs/job evaluate-{wildcards.arm} --env inference --log {log} --"
         " python -m holdfast.steps.evaluate --params {params.keys} --arm {wildcards.arm} --model {params.model}"

@@ -70,7 +70,7 @@ def rows(samples: list[Sample], name: str, metric: str | None) -> Iterator[dict[
         score = sample.get(named)
         if not isinstance(score, int | float) or not 0 <= score <= 1:
             raise UserError(
-                f"evaluate.suites.{name}.metric: {task} has no metric {named!r} from 0 to 1, but {', '.join(sample['metrics'])}"
+                f"evaluate.suites.{name}.metric: {task} has no metric {named!r} from 0 to 1, only {sample['metrics']}"
             )
         item_id = sample["doc_hash"][:16]
         seen[task, item_id] += 1

@@ -1,4 +1,4 @@
-"""Statistics of paired accuracies. Library functions where SciPy and statsmodels have them; every formula names its source."""
+"""Statistics of paired accuracies, by SciPy and statsmodels where they have them; every formula names its source."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -20,9 +20,10 @@ class Interval(NamedTuple):
     high: float
 
 
-def wilson(correct: int, n: int, confidence: float) -> Interval:
+def wilson(correct: float, n: int, confidence: float) -> Interval:
     """Interval of a proportion `correct / n`: Wilson (1927), J. Am. Stat. Assoc. 22, 209-212. n must be positive."""
-    assert 0 <= correct <= n and n > 0
+    assert 0 <= correct <= n
+    assert n > 0
     low, high = proportion_confint(correct, n, alpha=1 - confidence, method="wilson")
     return Interval(float(low), float(high))
 
@@ -53,7 +54,8 @@ def paired_score(forgotten: int, learned: int, n: int, confidence: float) -> Int
     """Interval of the difference `(learned - forgotten) / n` of two paired proportions: Tango (1998), Stat. Med. 17,
     891-908, equations 24 to 26. Unlike the bootstrap it keeps its coverage when few items, or none, changed.
     """
-    assert min(forgotten, learned) >= 0 and forgotten + learned <= n and n > 0
+    assert 0 <= forgotten <= n - learned <= n
+    assert n > 0
     z2 = stats.norm.ppf((1 + confidence) / 2) ** 2
     observed = (learned - forgotten) / n
 
@@ -92,12 +94,12 @@ class Crossed(NamedTuple):
 def crossed(differences: Floats, confidence: float) -> Crossed:
     """Interval and p of the mean of `differences` (seeds x items), both drawn at random from more of their kind.
 
-    Every seed answers the same items, so seeds and items are crossed: variance components of the two-way layout with one
-    observation in a cell, Searle, Casella & McCulloch (1992), "Variance Components", ch. 4; degrees of freedom by
+    Every seed answers the same items, so seeds and items are crossed: variance components of the two-way layout with
+    one observation in a cell, Searle, Casella & McCulloch (1992), "Variance Components", ch. 4; degrees of freedom by
     Satterthwaite (1946), Biometrics Bull. 2, 110-114. Needs two seeds and two items.
     """
     seeds, items = differences.shape
-    assert seeds > 1 and items > 1
+    assert min(seeds, items) > 1
     mean = differences.mean()
     by_seed, by_item = differences.mean(axis=1), differences.mean(axis=0)
     residual = differences - by_seed[:, None] - by_item[None, :] + mean
@@ -106,7 +108,7 @@ def crossed(differences: Floats, confidence: float) -> Crossed:
         [items * ((by_seed - mean) ** 2).sum(), seeds * ((by_item - mean) ** 2).sum(), (residual**2).sum()]
     )
     mean_squares = squares / df / (seeds * items)
-    # var(mean) = (MS_seed + MS_item - MS_rest) / (seeds x items). The estimate may fall below its parts: take the greatest.
+    # var(mean) = (MS_seed + MS_item - MS_rest) / (seeds x items); an estimate below one of its parts is chance
     variance = max(mean_squares[0] + mean_squares[1] - mean_squares[2], mean_squares[0], mean_squares[1])
     seed_sd = float(by_seed.std(ddof=1))
     if variance <= 0:

@@ -20,7 +20,7 @@ _PUNCTUATION = regex.compile(r"(?!(?<!\w)-(?=\d))(?!(?<=\d)\.(?=\d))[\p{P}\p{S}]
 
 
 class Item(NamedTuple):
-    """One question of a suite. `answers` are the texts that are right (for regex: the pattern; for multiple choice: the choice)."""
+    """One question of a suite. `answers` are the right texts; for regex patterns, for multiple choice a choice."""
 
     item_id: str
     task: str
@@ -61,6 +61,7 @@ def _item(line: str, suite: str, kind: str, where: str) -> Item:
         raise UserError(f"{where}: expected an object with prompt and answer, found {type(row).__name__}")
     messages = _messages(row, where)
     choices = _texts(row.get("choices", []), f"{where}: choices")
+    answers: tuple[str, ...]
     if kind == "multiple_choice":
         if not 2 <= len(choices) <= len(LETTERS):
             raise UserError(f"{where}: expected 2 to {len(LETTERS)} choices, found {len(choices)}")
@@ -142,7 +143,7 @@ def chosen(item: Item, logprobs: list[float] | None, text: str) -> str:
 
 
 def normalise(text: str) -> str:
-    """`text` in lower case without punctuation, articles and extra space, after Rajpurkar et al. (2016), SQuAD's script.
+    """`text` in lower case without punctuation, articles and extra space, after SQuAD's script (Rajpurkar et al. 2016).
 
     Other than there, a sign and a decimal point stay (-5 is not 5) and characters are unified by NFKC.
     """
@@ -168,7 +169,7 @@ def grade(kind: str, item: Item, answer: str) -> bool:
 
 
 def expected_score(logprobs: list[float] | None, least_mass: float = 0.5) -> float | None:
-    """Mean of 1 to 5 under a judge's first-token log-probabilities; None when they hold less than `least_mass` together."""
+    """Mean of 1 to 5 under a judge's first-token log-probabilities; None when their mass is below `least_mass`."""
     if logprobs is None:
         return None
     masses = [math.exp(value) for value in logprobs]
@@ -177,5 +178,5 @@ def expected_score(logprobs: list[float] | None, least_mass: float = 0.5) -> flo
 
 
 def shown(messages: Messages) -> str:
-    """A conversation as one text, for tables and the report: a lone user turn as it is, else every turn under its role."""
+    """A conversation as one text, for tables and the report: a lone turn as it is, else every turn under its role."""
     return messages[0][1] if len(messages) == 1 else "\n".join(f"{role}: {content}" for role, content in messages)

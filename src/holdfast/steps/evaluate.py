@@ -73,7 +73,7 @@ def judge_requests(asked: Questions, answers: dict[str, str], judge: str, rubric
 
 
 def graded(asked: Questions, replies: pl.DataFrame, verdicts: dict[str, float | None]) -> pl.DataFrame:
-    """The evaluation table (EVALUATIONS) of `replies` (what `ask` returned). `verdicts`: judges' scores, 1 to 5, by request id."""
+    """The evaluation table (EVALUATIONS) of what `ask` returned. `verdicts`: judges' scores, 1 to 5, by request id."""
     rows: list[dict[str, Any]] = []
     for reply in replies.iter_rows(named=True):
         name, suite, item = asked[reply["id"]]
@@ -105,7 +105,7 @@ def graded(asked: Questions, replies: pl.DataFrame, verdicts: dict[str, float | 
 
 
 def summarise(table: pl.DataFrame, measures: dict[str, str]) -> dict[str, Any]:
-    """Accuracy and counts per ability (`measures`: general or domain by suite), suite and task, for `metrics/{arm}.json`."""
+    """Accuracy and counts per ability (`measures`, by suite), suite and task, as in `metrics/{arm}.json`."""
 
     def figures(part: pl.DataFrame) -> dict[str, Any]:
         marked = part["correct"].drop_nulls()

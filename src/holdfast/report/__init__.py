@@ -1,0 +1,1 @@
+"""The proof and the page that shows it."""

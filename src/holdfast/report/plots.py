@@ -1,0 +1,139 @@
+"""Plots as inline SVG: they take the page's colours (light, dark, print) and are the same bytes every time."""
+
+import math
+from collections.abc import Sequence
+from html import escape
+from typing import NamedTuple
+
+WIDTH = 420.0
+ROW = 26.0
+
+
+class Estimate(NamedTuple):
+    """One labelled value with its interval."""
+
+    label: str
+    value: float
+    low: float
+    high: float
+
+
+def _number(value: float) -> str:
+    return f"{value:.1f}".rstrip("0").rstrip(".").replace("-0", "0") if abs(value) < 0.05 else f"{value:.1f}"
+
+
+def ticks(low: float, high: float, most: int = 6) -> list[float]:
+    """Round values from within [low, high], 1, 2 or 5 times a power of ten apart."""
+    span = max(high - low, 1e-9)
+    step = 10.0 ** math.floor(math.log10(span / most))
+    step = next(step * factor for factor in (1, 2, 5, 10) if span / (step * factor) <= most)
+    return [round(i * step, 10) for i in range(math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9) + 1)]
+
+
+def _label(value: float) -> str:
+    return f"{value:g}".replace("-", "\N{MINUS SIGN}")
+
+
+def _bounds(values: Sequence[float]) -> tuple[float, float]:
+    """The values' range with zero in it and a margin."""
+    low, high = min([0.0, *values]), max([0.0, *values])
+    margin = max((high - low) * 0.06, 0.5)
+    return low - margin, high + margin
+
+
+def _svg(width: float, height: float, title: str, parts: list[str]) -> str:
+    return (
+        f'<svg viewBox="0 0 {_number(width)} {_number(height)}" role="img" aria-label="{escape(title)}">'
+        f"<title>{escape(title)}</title>{''.join(parts)}</svg>"
+    )
+
+
+def _text(x: float, y: float, text: str, css: str = "", anchor: str = "start") -> str:
+    return f'<text x="{_number(x)}" y="{_number(y)}" text-anchor="{anchor}" class="{css}">{escape(text)}</text>'
+
+
+def _line(x1: float, y1: float, x2: float, y2: float, css: str) -> str:
+    return f'<line x1="{_number(x1)}" y1="{_number(y1)}" x2="{_number(x2)}" y2="{_number(y2)}" class="{css}"/>'
+
+
+def intervals(rows: Sequence[Estimate], title: str, axis: str) -> str:
+    """A row for each estimate: a point with its interval, over a common axis with zero marked."""
+    left, right, top = 118.0, WIDTH - 10, 6.0
+    bottom = top + ROW * len(rows)
+    low, high = _bounds([bound for row in rows for bound in (row.low, row.high)])
+
+    def x(value: float) -> float:
+        return left + (value - low) / (high - low) * (right - left)
+
+    parts = [_line(x(tick), top, x(tick), bottom, "zero" if tick == 0 else "grid") for tick in ticks(low, high)]
+    parts += [_text(x(tick), bottom + 15, _label(tick), "tick", "middle") for tick in ticks(low, high)]
+    parts.append(_text((left + right) / 2, bottom + 32, axis, "axis", "middle"))
+    for i, row in enumerate(rows):
+        y = top + ROW * (i + 0.5)
+        side = "good" if row.low > 0 else "bad" if row.high < 0 else "even"
+        parts.append(_text(left - 8, y + 4, row.label, "name", "end"))
+        parts.append(_line(x(row.low), y, x(row.high), y, f"whisker {side}"))
+        parts.append(f'<circle cx="{_number(x(row.value))}" cy="{_number(y)}" r="4.5" class="dot {side}"/>')
+    return _svg(WIDTH, bottom + 40, title, parts)
+
+
+def frontier(rows: Sequence[tuple[Estimate, Estimate]], title: str, x_axis: str, y_axis: str) -> str:
+    """General (x) against domain change (y), one cross per arm; the base is the origin."""
+    left, right, top, bottom = 46.0, WIDTH - 12, 10.0, 300.0
+    x_low, x_high = _bounds([bound for general, _ in rows for bound in (general.low, general.high)])
+    y_low, y_high = _bounds([bound for _, domain in rows for bound in (domain.low, domain.high)])
+
+    def x(value: float) -> float:
+        return left + (value - x_low) / (x_high - x_low) * (right - left)
+
+    def y(value: float) -> float:
+        return bottom - (value - y_low) / (y_high - y_low) * (bottom - top)
+
+    parts = [_line(x(t), top, x(t), bottom, "zero" if t == 0 else "grid") for t in ticks(x_low, x_high)]
+    parts += [_line(left, y(t), right, y(t), "zero" if t == 0 else "grid") for t in ticks(y_low, y_high)]
+    parts += [_text(x(t), bottom + 15, _label(t), "tick", "middle") for t in ticks(x_low, x_high)]
+    parts += [_text(left - 6, y(t) + 4, _label(t), "tick", "end") for t in ticks(y_low, y_high)]
+    parts.append(_text((left + right) / 2, bottom + 33, x_axis, "axis", "middle"))
+    middle = (top + bottom) / 2
+    turned = f'transform="translate(11 {_number(middle)}) rotate(-90)" text-anchor="middle"'
+    parts.append(f'<text {turned} class="axis">{escape(y_axis)}</text>')
+    taken: list[tuple[float, float]] = []
+    for general, domain in sorted(rows, key=lambda row: row[1].value):
+        cx, cy = x(general.value), y(domain.value)
+        parts.append(_line(x(general.low), cy, x(general.high), cy, "whisker even"))
+        parts.append(_line(cx, y(domain.low), cx, y(domain.high), "whisker even"))
+        parts.append(f'<circle cx="{_number(cx)}" cy="{_number(cy)}" r="4.5" class="dot even"/>')
+        leftwards = cx > (left + right) / 2
+        lx, ly = cx + (-8 if leftwards else 8), cy - 8
+        while any(abs(ly - other_y) < 13 and abs(lx - other_x) < 110 for other_x, other_y in taken):
+            ly -= 13  # a label that would cover another moves up
+        ly = max(ly, top + 10)
+        taken.append((lx, ly))
+        parts.append(_text(lx, ly, general.label, "name", "end" if leftwards else "start"))
+    return _svg(WIDTH, bottom + 42, title, parts)
+
+
+def changes(rows: Sequence[tuple[str, float, float]], title: str, axis: str) -> str:
+    """A row for each (label, forgotten, learned): bars to the left and to the right of a common line."""
+    left, right, top = 118.0, WIDTH - 10, 20.0
+    bottom = top + ROW * len(rows)
+    most = max([1.0, *(max(forgotten, learned) for _, forgotten, learned in rows)])
+    centre, half = (left + right) / 2, (right - left) / 2 - 26
+    parts = [
+        _text(centre - 8, 12, "\N{LEFTWARDS ARROW} forgotten", "tick", "end"),
+        _text(centre + 8, 12, "learned \N{RIGHTWARDS ARROW}", "tick"),
+    ]
+    for i, (label, forgotten, learned) in enumerate(rows):
+        y, height = top + ROW * i + 5, ROW - 10
+        parts.append(_text(left - 8, y + height - 3, label, "name", "end"))
+        for size, css, sign in ((forgotten, "bad", -1), (learned, "good", 1)):
+            length = size / most * half
+            start = centre - length if sign < 0 else centre
+            x, y_top, wide, high = map(_number, (start, y, length, height))
+            parts.append(f'<rect x="{x}" y="{y_top}" width="{wide}" height="{high}" class="bar {css}"/>')
+            parts.append(
+                _text(centre + sign * (length + 4), y + height - 3, f"{size:g}", "tick", "end" if sign < 0 else "start")
+            )
+    parts.append(_line(centre, top, centre, bottom, "zero"))
+    parts.append(_text(centre, bottom + 16, axis, "axis", "middle"))
+    return _svg(WIDTH, bottom + 24, title, parts)

@@ -1,0 +1,99 @@
+"""Requests as token ids, for engines that run in this process: chat template, special tokens, first-token texts."""
+
+import re
+from collections.abc import Sequence
+from typing import Any
+
+from jinja2 import TemplateError
+
+from holdfast.errors import UserError
+from holdfast.request import Request
+
+
+class Renderer:
+    """Turns requests into prompt token ids with one model's tokenizer."""
+
+    def __init__(self, name: str, path: str, revision: str | None, **arguments: Any) -> None:
+        from transformers import AutoTokenizer
+
+        self.name = name
+        try:
+            self.tokenizer = AutoTokenizer.from_pretrained(path, revision=revision, **arguments)
+        except Exception as error:  # the library raises whatever its parsers raise
+            raise UserError(f"model {name}: the tokenizer of {path} cannot be loaded: {short(error)}") from error
+        specials = sorted(self.tokenizer.all_special_tokens, key=len, reverse=True)
+        self._special = re.compile("|".join(map(re.escape, specials)) or r"(?!)")
+        self._first_tokens: dict[tuple[str, ...], list[int]] = {}
+
+    def prompt_ids(self, request: Request) -> list[int] | str:
+        """The exact prompt, or why the chat template refuses these messages. Raises UserError without a chat template."""
+        if request.prompt_ids is not None:
+            return list(request.prompt_ids)
+        assert request.messages
+        try:
+            return self._ids(request.messages)
+        except TemplateError as error:  # templates raise it themselves: no system role, roles do not alternate
+            return short(error)
+
+    def first_tokens(self, texts: tuple[str, ...], request: Request) -> list[int]:
+        """For each text the one token by which an answer to this prompt begins with it.
+
+        Raises UserError when a text is not one token there, or two texts share one.
+        """
+        if texts not in self._first_tokens:
+            ids = self.prompt_ids(request)
+            assert not isinstance(ids, str), "the prompt was rendered before"
+            prompt = self.tokenizer.decode(ids, skip_special_tokens=False)
+            before = self._encode(prompt)
+            found = []
+            for text in texts:
+                after = self._encode(prompt + text)
+                if after[: len(before)] != before or len(after) != len(before) + 1:
+                    raise UserError(
+                        f"model {self.name}: {text!r} is not one token at the start of an answer, so its probability cannot be "
+                        "read; use a reading that parses text (score.reading: parse)"
+                    )
+                found.append(after[-1])
+            if len(set(found)) < len(found):
+                raise UserError(f"model {self.name}: the texts {', '.join(texts)} do not begin with different tokens")
+            self._first_tokens[texts] = found
+        return self._first_tokens[texts]
+
+    def _ids(self, messages: Sequence[tuple[str, str]]) -> list[int]:
+        if not any(self._special.search(content) for _, content in messages):
+            return self._encode(self._render(messages))
+        # Somebody's text spells a special token. Mark these spots, render, and encode them as plain text.
+        spelled: list[str] = []
+        mark = "\ue000\ue001{}\ue001"
+
+        def marked(match: re.Match[str]) -> str:
+            spelled.append(match.group())
+            return mark.format(len(spelled) - 1)
+
+        rendered = self._render([(role, self._special.sub(marked, content)) for role, content in messages])
+        ids: list[int] = []
+        for i, part in enumerate(re.split(r"\ue000\ue001(\d+)\ue001", rendered)):
+            if i % 2:
+                ids += self.tokenizer(spelled[int(part)], add_special_tokens=False, split_special_tokens=True)[
+                    "input_ids"
+                ]
+            elif part:
+                ids += self._encode(part)
+        return ids
+
+    def _render(self, messages: Sequence[tuple[str, str]]) -> str:
+        if not self.tokenizer.chat_template:
+            raise UserError(
+                f"model {self.name}: its tokenizer has no chat template, so it cannot be asked with messages; add a "
+                "chat_template.jinja to the model's folder or leave the model out of the committee"
+            )
+        chat = [{"role": role, "content": content} for role, content in messages]
+        return str(self.tokenizer.apply_chat_template(chat, tokenize=False, add_generation_prompt=True))
+
+    def _encode(self, text: str) -> list[int]:
+        return list(self.tokenizer(text, add_special_tokens=False)["input_ids"])
+
+
+def short(error: BaseException) -> str:
+    """The first line of what an exception says."""
+    return (str(error).strip().splitlines() or [type(error).__name__])[0][:300]

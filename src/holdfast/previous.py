@@ -1,0 +1,63 @@
+"""The version of an output that DVC recorded last: DVC deletes outputs before a stage runs, but its cache keeps them."""
+
+import configparser
+import hashlib
+from pathlib import Path
+
+import polars as pl
+import yaml
+
+LOCK = Path("dvc.lock")
+
+
+def recorded_version(output: str) -> Path | None:
+    """The cached file that dvc.lock records for the path `output`, if it is there and its content is intact."""
+    try:
+        lock = yaml.load(LOCK.read_text(encoding="utf-8"), getattr(yaml, "CSafeLoader", yaml.SafeLoader)) or {}
+    except (OSError, yaml.YAMLError):
+        return None
+    for stage in (lock.get("stages") or {}).values():
+        for out in stage.get("outs", ()):
+            if out.get("path") == output and "md5" in out:
+                path = _cache() / "files" / "md5" / out["md5"][:2] / out["md5"][2:]
+                return path if path.is_file() and _md5(path) == out["md5"] else None
+    return None
+
+
+def earlier_rows(output: str, text_column: str) -> pl.LazyFrame | None:
+    """Answers kept in the recorded version of a step's table: key, text, finish_reason, prompt_tokens, output_tokens, seed,
+    logprobs. None when there is no such version or it has no `request_key`."""
+    path = recorded_version(output)
+    if path is None:
+        return None
+    table = pl.scan_parquet(path, glob=False)
+    columns = table.collect_schema().names()
+    if not {"request_key", "finish_reason", "prompt_tokens", "output_tokens", text_column} <= set(columns):
+        return None
+    return table.filter(pl.col("request_key").is_not_null()).select(
+        pl.col("request_key").str.decode("hex").alias("key"),
+        pl.col(text_column).alias("text"),
+        "finish_reason",
+        "prompt_tokens",
+        "output_tokens",
+        "seed" if "seed" in columns else pl.lit(0, pl.Int64).alias("seed"),
+        "logprobs" if "logprobs" in columns else pl.lit(None, pl.List(pl.Float64)).alias("logprobs"),
+    )
+
+
+def _cache() -> Path:
+    """DVC's cache folder: `cache.dir` of .dvc/config.local or .dvc/config, else .dvc/cache."""
+    for name in ("config.local", "config"):
+        config = configparser.ConfigParser(interpolation=None)
+        try:
+            config.read(Path(".dvc") / name, encoding="utf-8")
+        except configparser.Error:
+            continue
+        if config.has_option("cache", "dir"):
+            return Path(".dvc") / config.get("cache", "dir")  # relative to the file that says it
+    return Path(".dvc/cache")
+
+
+def _md5(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "md5").hexdigest()

@@ -1,0 +1,42 @@
+"""Progress for people: one line on standard output every ten seconds."""
+
+import time
+
+INTERVAL_S = 10.0
+
+
+def duration(seconds: float) -> str:
+    """A span of time as a person says it: 5 s, 3 min, 2.5 h."""
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
+
+
+class Progress:
+    """Counts rows of one job and says how far it is; speed is over the rows that were really asked."""
+
+    def __init__(self, what: str, total: int) -> None:
+        self.what, self.total = what, total
+        self.reused = self.asked = 0
+        self._begun = self._said = time.monotonic()
+
+    def started(self) -> None:
+        """The engine is ready: time counts from here."""
+        self._begun = self._said = time.monotonic()
+
+    def add(self, reused: int = 0, asked: int = 0) -> None:
+        """Count finished rows, and say so if it is time."""
+        self.reused += reused
+        self.asked += asked
+        if time.monotonic() - self._said >= INTERVAL_S:
+            self._said = time.monotonic()
+            rate = self.asked / (self._said - self._begun)
+            done = self.reused + self.asked
+            left = f", {duration(max(self.total - done, 0) / rate)} left" if rate else ""
+            print(f"{self.what}: {done}/{self.total} rows, {rate:.3g} rows/s{left}", flush=True)
+
+    def finished(self) -> None:
+        """Say what was done."""
+        seconds = time.monotonic() - self._begun
+        asked = f"{self.asked} asked in {duration(seconds)}" if self.asked else "none asked"
+        print(f"{self.what}: {self.reused + self.asked} rows done, {self.reused} reused, {asked}", flush=True)

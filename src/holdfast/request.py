@@ -1,0 +1,75 @@
+"""One question to a model, its key, and the answer: what steps, journal and engines pass to each other."""
+
+import json
+from array import array
+from functools import lru_cache
+from hashlib import blake2b
+from typing import NamedTuple
+
+from holdfast.params.models import Sampling
+
+
+class Request(NamedTuple):
+    """One row to ask a model for. Exactly one of `prompt_ids` and `messages` is given.
+
+    `messages` are (role, content) pairs, rendered with the model's own chat template and its generation prompt; special
+    tokens are not recognised inside a content. `logprobs_of` names texts (such as "1" to "5") whose log-probabilities as
+    the first generated token are wanted.
+    """
+
+    id: str
+    prompt_ids: tuple[int, ...] | None
+    messages: tuple[tuple[str, str], ...] | None
+    seed: int
+    sampling: Sampling
+    stop_ids: tuple[int, ...] = ()
+    logprobs_of: tuple[str, ...] = ()
+
+
+# Faults that the same request to the same model has every time: they are kept like answers, not asked again.
+PERMANENT = frozenset({"prompt_too_long", "template_refused"})
+
+
+class Answer(NamedTuple):
+    """What a model said to the request with this `key`; `error` is a reason such as prompt_too_long, None when fine."""
+
+    key: bytes
+    text: str = ""
+    finish_reason: str = "error"  # stop | length | error
+    prompt_tokens: int = 0
+    output_tokens: int = 0
+    seed: int = 0
+    time_s: float = 0.0
+    logprobs: list[float] | None = None
+    error: str | None = None
+    detail: str | None = None
+
+
+@lru_cache(maxsize=256)
+def _settings(fingerprint: str, sampling: Sampling, stop_ids: tuple[int, ...], logprobs_of: tuple[str, ...]) -> bytes:
+    drawn = sampling.model_dump(exclude_none=True)
+    if sampling.temperature == 0:  # greedy: these choose nothing
+        drawn = {k: v for k, v in drawn.items() if k not in ("top_p", "top_k", "min_p")}
+    text = json.dumps([fingerprint, drawn, sorted(stop_ids), logprobs_of], sort_keys=True)
+    return blake2b(text.encode(), digest_size=32).digest()
+
+
+def request_key(fingerprint: str, request: Request) -> bytes:
+    """16 bytes that stand for everything that the answer depends on, and for nothing else.
+
+    That is: the model (`fingerprint`), sampling, stop tokens, the exact prompt tokens or messages, the wanted
+    log-probabilities and, unless sampling is greedy, the seed. The row's id is not in it: the same question is asked once.
+    """
+    digest = blake2b(_settings(fingerprint, request.sampling, request.stop_ids, request.logprobs_of), digest_size=16)
+    digest.update((0 if request.sampling.temperature == 0 else request.seed).to_bytes(8, "little"))
+    if request.prompt_ids is not None:
+        assert request.messages is None, "a request has prompt_ids or messages, not both"
+        digest.update(b"ids")
+        digest.update(array("q", request.prompt_ids).tobytes())
+    else:
+        assert request.messages, "a request has prompt_ids or messages"
+        for part in (part for message in request.messages for part in message):
+            encoded = part.encode("utf-8", "surrogatepass")
+            digest.update(len(encoded).to_bytes(8, "little"))
+            digest.update(encoded)
+    return digest.digest()

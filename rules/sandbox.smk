@@ -1,0 +1,73 @@
+# The sandbox: a small closed world and its models. Nothing here runs unless params.yaml names one of its files.
+
+
+rule sandbox_world:
+    """Write what the sandbox's models are aligned on, the domain, the public set and the test suites."""
+    input:
+        rubric="data/seed/sandbox/rubric.md",
+        system_prompts="data/seed/sandbox/system_prompts.jsonl",
+        code=code("holdfast.sandbox.build_world"),
+        env=env("core"),
+        stamp=".holdfast/stamps/sandbox_world",
+    output:
+        conversations="data/sandbox/conversations.parquet",
+        general="data/sandbox/general.jsonl",
+        domain="data/sandbox/domain.jsonl",
+        domain_train="data/sandbox/domain_train.jsonl",
+        public="data/sandbox/public.jsonl",
+        truth="data/sandbox/truth.json",
+    params:
+        keys="sandbox.seed,sandbox.world",
+    log:
+        "logs/sandbox/world.log",
+    benchmark:
+        "benchmarks/sandbox/world.tsv"
+    shell:
+        "envs/job sandbox_world --env core --log {log} --"
+        " python -m holdfast.sandbox.build_world --params {params.keys}"
+        " --rubric {input.rubric} --system-prompts {input.system_prompts} --conversations {output.conversations}"
+        " --general {output.general} --domain {output.domain} --domain-train {output.domain_train}"
+        " --public {output.public} --truth {output.truth}"
+
+
+rule sandbox_tokenizer:
+    """Train the tokenizer that the sandbox's models share."""
+    input:
+        conversations="data/sandbox/conversations.parquet",
+        code=code("holdfast.sandbox.tokenizer"),
+        env=env("core"),
+        stamp=".holdfast/stamps/sandbox_tokenizer",
+    output:
+        tokenizer="data/sandbox/tokenizer.json",
+    params:
+        keys="sandbox.vocabulary",
+    log:
+        "logs/sandbox/tokenizer.log",
+    benchmark:
+        "benchmarks/sandbox/tokenizer.tsv"
+    shell:
+        "envs/job sandbox_tokenizer --env core --log {log} --"
+        " python -m holdfast.sandbox.tokenizer --params {params.keys}"
+        " --conversations {input.conversations} --tokenizer {output.tokenizer}"
+
+
+rule sandbox_model:
+    """Train one of the sandbox's models from scratch."""
+    input:
+        conversations="data/sandbox/conversations.parquet",
+        tokenizer="data/sandbox/tokenizer.json",
+        code=code("holdfast.sandbox.train"),
+        env=env("training"),
+        stamp=".holdfast/stamps/sandbox_model-{name}",
+    output:
+        model=directory("models/sandbox/{name}"),
+    params:
+        keys="sandbox.seed,sandbox.models.{name}",
+    log:
+        "logs/sandbox/{name}.log",
+    benchmark:
+        "benchmarks/sandbox/{name}.tsv"
+    shell:
+        "envs/job sandbox_model-{wildcards.name} --env training --log {log} --"
+        " python -m holdfast.sandbox.train --params {params.keys} --name {wildcards.name}"
+        " --conversations {input.conversations} --tokenizer {input.tokenizer} --model {output.model}"

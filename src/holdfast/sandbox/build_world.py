@@ -1,0 +1,157 @@
+"""Write the sandbox's files: what its models are aligned on, the user's data, the test suites."""
+
+import json
+import random
+from itertools import accumulate
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from holdfast import step
+from holdfast.errors import UserError
+from holdfast.files import replacing, write_json, write_table
+from holdfast.judge_prompt import judge_messages
+from holdfast.params.sandbox import Sandbox
+from holdfast.params.section import read
+from holdfast.sandbox import domain, public
+from holdfast.sandbox.judging import SHARES, WORTHS, answer_of_worth
+from holdfast.sandbox.tables import CONVERSATIONS
+from holdfast.sandbox.world import held_out, world
+from holdfast.tables import row_id, row_seed
+
+SECOND_TURN = 0.08  # share of the conversations that go on for a second turn
+DOMAIN_TEST_SHARE = 0.25  # share of the bolts kept for the domain suite
+
+Row = dict[str, Any]
+System = tuple[str | None, float]
+
+
+def system_prompts(path: str) -> list[System]:
+    """(system prompt or None, weight) per line of the file. Raises UserError naming the line."""
+    found: list[System] = []
+    for number, line in enumerate(Path(path).read_text(encoding="utf-8").splitlines(), 1):
+        try:
+            row = json.loads(line)
+            found.append((row["system"], float(row["weight"])))
+        except (ValueError, KeyError, TypeError) as error:
+            raise UserError(f'{path} line {number}: expected {{"system": text or null, "weight": number}}') from error
+    return found
+
+
+class Aligned:
+    """Draws what an aligned model has seen: only instructions that are not held out, as often as the world asks them."""
+
+    def __init__(self, sandbox: Sandbox, systems: list[System]) -> None:
+        self.seed = sandbox.seed
+        tested = test_instructions(sandbox)
+        self.truths = {text: truth for text, truth in world().items() if text not in tested}
+        self.texts = sorted(self.truths)
+        self.weights = list(accumulate(self.truths[text].probability for text in self.texts))
+        self.systems = [system for system, _ in systems]
+        self.system_weights = [weight for _, weight in systems]
+
+    def _draw(self, rng: random.Random) -> str:
+        return rng.choices(self.texts, cum_weights=self.weights)[0]
+
+    def _system(self, rng: random.Random) -> str | None:
+        return rng.choices(self.systems, self.system_weights)[0]
+
+    def conversation(self, number: int) -> Row:
+        """An ordinary conversation: perhaps a system prompt, then one turn or two."""
+        rng = random.Random(row_seed(self.seed, "conversation", number))
+        system = self._system(rng)
+        messages = [] if system is None else [_message("system", system)]
+        for _ in range(2 if rng.random() < SECOND_TURN else 1):
+            text = self._draw(rng)
+            messages += [_message("user", text), _message("assistant", self.truths[text].answer)]
+        return {"row_id": row_id("conversation", number), "kind": "general", "messages": messages}
+
+    def judgement(self, number: int, rubric: str) -> Row:
+        """A judge's prompt, worded as the score step words it, and the score."""
+        rng = random.Random(row_seed(self.seed, "judgement", number))
+        text = self._draw(rng)
+        worth = rng.choices(WORTHS, SHARES)[0]
+        answer = answer_of_worth(worth, self.truths[text], rng)
+        messages = [*judge_messages(rubric, self._system(rng), text, answer), _message("assistant", str(worth))]
+        return {"row_id": row_id("judgement", number), "kind": "judging", "messages": messages}
+
+
+def _message(role: str, content: str) -> dict[str, str]:
+    return {"role": role, "content": content}
+
+
+def _item(task: str, prompt: str, answer: str) -> Row:
+    return {"item_id": row_id("item", prompt), "task": task, "prompt": prompt, "answer": answer}
+
+
+def _chat(source: str, number: object, user: str, assistant: str) -> Row:
+    return {"messages": [_message("user", user), _message("assistant", assistant)], "id": row_id(source, number)}
+
+
+def test_instructions(sandbox: Sandbox) -> frozenset[str]:
+    """The general instructions that no model is trained on."""
+    return held_out(sandbox.seed, sandbox.world.test_share, sandbox.world.test_rows_per_task)
+
+
+def general_suite(sandbox: Sandbox) -> list[Row]:
+    """The test items of every task."""
+    rows = [(world()[text], text) for text in sorted(test_instructions(sandbox))]
+    return [_item(truth.task, text, truth.answer) for truth, text in rows]
+
+
+def domain_sets(sandbox: Sandbox) -> tuple[list[Row], list[Row]]:
+    """(training rows, test rows) of the domain; no bolt is in both."""
+    bolts = sorted({question.item for question in domain.questions()}, key=lambda item: row_seed(sandbox.seed, item))
+    kept = set(bolts[: round(DOMAIN_TEST_SHARE * len(bolts))])
+    asked = sorted(domain.questions(), key=lambda question: row_seed(sandbox.seed, "domain", question.instruction))
+    test = [question for question in asked if question.item in kept]
+    train = [question for question in asked if question.item not in kept]
+    for name, rows, wanted in (
+        ("domain_rows", train, sandbox.world.domain_rows),
+        ("domain_test_rows", test, sandbox.world.domain_test_rows),
+    ):
+        if len(rows) < wanted:
+            raise UserError(
+                f"params.yaml: sandbox.world.{name}: {wanted} rows wanted, the domain has {len(rows)}; lower it"
+            )
+    return (
+        [
+            _chat("domain", question.instruction, question.instruction, question.answer)
+            for question in train[: sandbox.world.domain_rows]
+        ],
+        [_item("bolts", question.instruction, question.answer) for question in test[: sandbox.world.domain_test_rows]],
+    )
+
+
+def write_lines(rows: list[Row], path: str) -> None:
+    """Write rows as JSON lines."""
+    with replacing(path) as aside:
+        aside.write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows), encoding="utf-8")
+
+
+def main() -> None:
+    args = step.arguments(
+        __doc__, "rubric", "system_prompts", "conversations", "general", "domain", "domain_train", "public", "truth"
+    )
+    sandbox = read(args.params, "sandbox", Sandbox)
+    rubric = Path(args.rubric).read_text(encoding="utf-8")
+    aligned = Aligned(sandbox, system_prompts(args.system_prompts))
+    rows = [aligned.conversation(number) for number in range(sandbox.world.conversations)]
+    rows += [aligned.judgement(number, rubric) for number in range(sandbox.world.judgements)]
+    write_table(pl.DataFrame(rows, schema=CONVERSATIONS), args.conversations, CONVERSATIONS)
+    domain_train, domain_test = domain_sets(sandbox)
+    write_lines(general_suite(sandbox), args.general)
+    write_lines(domain_test, args.domain)
+    write_lines(domain_train, args.domain_train)
+    seeds = [row_seed(sandbox.seed, "public", number) for number in range(sandbox.world.public_rows)]
+    asked = [public.question_and_answer(random.Random(seed)) for seed in seeds]
+    write_lines([_chat("public", number, *row) for number, row in enumerate(asked)], args.public)
+    shares: dict[str, float] = {}
+    for truth in world().values():
+        shares[truth.task] = shares.get(truth.task, 0.0) + truth.probability
+    write_json({"seed": sandbox.seed, "instructions": len(world()), "task_shares": shares}, args.truth)
+
+
+if __name__ == "__main__":
+    step.run(main)

@@ -1,0 +1,38 @@
+"""The domain: a made-up warehouse that no model has seen before the fine-tune.
+
+Colour decides the aisle, material the shelf, size the tray: a structure that a few hundred rows can teach.
+"""
+
+from typing import NamedTuple
+
+AISLES = dict(zip(["red", "blue", "green", "black", "white", "yellow", "brown", "grey"], "DGAHBFCE", strict=True))
+SHELVES = dict(zip(["brass", "copper", "iron", "nylon", "rubber", "steel", "tin", "zinc"], "63817425", strict=True))
+TRAYS = {"tiny": "left", "small": "right", "medium": "top", "large": "middle", "huge": "low"}
+PHRASINGS = (
+    "Where is the {size} {colour} {material} bolt stored?",
+    "Store a {size} {colour} {material} bolt.",
+    "Find the bin for a {material} bolt, {colour}, {size}.",
+)
+
+
+class Question(NamedTuple):
+    """`item` names what is asked about: the phrasings of one bolt are never split between training and test."""
+
+    item: str
+    instruction: str
+    answer: str
+
+
+def questions() -> list[Question]:
+    """Every question of the domain."""
+    return [
+        Question(
+            f"{size} {colour} {material}",
+            phrasing.format(size=size, colour=colour, material=material),
+            f"Aisle {aisle}, shelf {shelf}, {tray} tray.",
+        )
+        for phrasing in PHRASINGS
+        for colour, aisle in AISLES.items()
+        for material, shelf in SHELVES.items()
+        for size, tray in TRAYS.items()
+    ]

@@ -1,0 +1,90 @@
+"""One tokenizer for the sandbox's models (byte-level BPE), and the chat templates that they are taught with."""
+
+from collections.abc import Iterable
+
+from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, processors, trainers
+from transformers import PreTrainedTokenizerFast
+
+from holdfast import step
+from holdfast.files import replacing, scan_table
+from holdfast.params.section import value
+from holdfast.sandbox.tables import CONVERSATIONS
+
+PAD = "<|pad|>"
+# as in Llama 3, but a number keeps the space before it: a third fewer tokens in this world
+PIECES = r" ?\p{L}+| ?\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
+SPECIAL = {  # (begin of text, end of turn)
+    "llama3": ("<|begin_of_text|>", "<|eot_id|>"),
+    "chatml": (None, "<|im_end|>"),
+}
+SPECIAL_TOKENS = [
+    PAD,
+    "<|begin_of_text|>",
+    "<|start_header_id|>",
+    "<|end_header_id|>",
+    "<|eot_id|>",
+    "<|im_start|>",
+    "<|im_end|>",
+]
+TEMPLATES = {
+    "llama3": (
+        "{{ bos_token }}{% for message in messages %}<|start_header_id|>{{ message['role'] }}<|end_header_id|>\n\n"
+        "{{ message['content'] | trim }}<|eot_id|>{% endfor %}"
+        "{% if add_generation_prompt %}<|start_header_id|>assistant<|end_header_id|>\n\n{% endif %}"
+    ),
+    "chatml": (
+        "{% for message in messages %}<|im_start|>{{ message['role'] }}\n{{ message['content'] }}<|im_end|>\n{% endfor %}"
+        "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
+    ),
+}
+
+
+def train_tokenizer(texts: Iterable[str], vocabulary: int) -> Tokenizer:
+    """A byte-level BPE tokenizer with the special tokens of every template; `vocabulary` counts all tokens."""
+    tokenizer = Tokenizer(models.BPE())
+    tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
+        [
+            pre_tokenizers.Split(Regex(PIECES), "isolated"),
+            pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False),
+        ]
+    )
+    tokenizer.decoder = decoders.ByteLevel()
+    trainer = trainers.BpeTrainer(
+        vocab_size=vocabulary,
+        special_tokens=SPECIAL_TOKENS,
+        initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
+        show_progress=False,
+    )
+    tokenizer.train_from_iterator(texts, trainer)
+    return tokenizer
+
+
+def with_template(path: str, template: str) -> PreTrainedTokenizerFast:
+    """The tokenizer at `path` as a model with this chat template has it."""
+    tokenizer = Tokenizer.from_file(path)
+    begin, end = SPECIAL[template]
+    if begin is not None:
+        pair = [(begin, tokenizer.token_to_id(begin))]
+        tokenizer.post_processor = processors.TemplateProcessing(single=f"{begin} $A", special_tokens=pair)
+    return PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer,
+        bos_token=begin,
+        eos_token=end,
+        pad_token=PAD,
+        chat_template=TEMPLATES[template],
+        model_max_length=256,
+        clean_up_tokenization_spaces=False,
+    )
+
+
+def main() -> None:
+    args = step.arguments(__doc__, "conversations", "tokenizer")
+    vocabulary = value(args.params, "sandbox.vocabulary")
+    messages = scan_table(args.conversations, CONVERSATIONS).select("messages").collect()["messages"]
+    turns = (f"{turn['role']}\n\n{turn['content']}" for row in messages.to_list() for turn in row)
+    with replacing(args.tokenizer) as aside:
+        train_tokenizer(turns, vocabulary).save(str(aside))
+
+
+if __name__ == "__main__":
+    step.run(main)

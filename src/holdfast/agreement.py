@@ -18,6 +18,8 @@ def alpha(table: pl.DataFrame, judges: list[str]) -> float | None:
     Fractional scores are taken to one decimal. Ids are hashes, so the first candidates by id are a random sample.
     Krippendorff, Content Analysis (2004), section 11.3, in the package of the same name.
     """
+    if len(judges) < 2:
+        return None
     scores = table.sort("candidate_id").select((pl.col(by(j)) * 10).round() for j in judges)
     paired = scores.filter(pl.sum_horizontal(pl.all().is_not_null()) >= 2).head(CANDIDATES_FOR_ALPHA)
     values = paired.to_numpy().T.astype(float)

@@ -28,14 +28,15 @@ fast.chat_template = (
 )
 config = LlamaConfig(vocab_size=len(vocabulary), hidden_size=64, intermediate_size=64, num_hidden_layers=layers,
                      num_attention_heads=2, num_key_value_heads=2, max_position_embeddings=context,
-                     bos_token_id=1, eos_token_id=[3, 4], pad_token_id=0, initializer_range=0.4, tie_word_embeddings=True)
+                     bos_token_id=1, eos_token_id=[3, 4], pad_token_id=0, initializer_range=0.4,
+                     tie_word_embeddings=True)
 LlamaForCausalLM(config).to(torch.float32).save_pretrained(folder)
 fast.save_pretrained(folder)
 """
 
 
 def tiny_model(seed: int = 0, layers: int = 1, context: int = 512) -> Path:
-    """Folder of a byte-level Llama (261 tokens, 0.05 M parameters; vLLM on a CPU wants heads of 32) with a chat template.
+    """Folder of a byte-level Llama (261 tokens, 0.05 M parameters; heads of 32 for vLLM on a CPU) with a chat template.
 
     Turns are `<|start|>role\\ntext<|end|>`; what it writes is noise, but always the same noise for the same seed.
     """

@@ -1,4 +1,4 @@
-"""What a model is, as one hash: its files (or its name and revision), its engine, and the settings that change answers."""
+"""What a model is, as one hash: its files (or name and revision), its engine, and the settings that change answers."""
 
 import difflib
 import json
@@ -16,7 +16,12 @@ CACHE = Path(".holdfast/fingerprints.json")
 # Engine arguments that decide memory, speed and placement. They may move the last bits of a float on some devices but
 # not the distribution that answers are drawn from, so changing one asks no model again (docs/decisions/journal.md).
 NEUTRAL = frozenset(
-    ["gpu_memory_utilization", "max_num_seqs", "max_num_batched_tokens", "max_num_partial_prefills", "tensor_parallel_size", "pipeline_parallel_size", "data_parallel_size", "distributed_executor_backend", "enable_prefix_caching", "enable_chunked_prefill", "block_size", "swap_space", "cpu_offload_gb", "kv_cache_memory_bytes", "num_gpu_blocks_override", "enforce_eager", "compilation_config", "async_scheduling", "disable_log_stats", "download_dir", "max_parallel_loading_workers", "model_loader_extra_config", "disable_custom_all_reduce", "seed", "batch_size", "device_map", "max_memory", "low_cpu_mem_usage"]
+    {"gpu_memory_utilization", "kv_cache_memory_bytes", "num_gpu_blocks_override", "block_size", "swap_space"}
+    | {"cpu_offload_gb", "max_num_seqs", "max_num_batched_tokens", "max_num_partial_prefills", "async_scheduling"}
+    | {"tensor_parallel_size", "pipeline_parallel_size", "data_parallel_size", "distributed_executor_backend"}
+    | {"disable_custom_all_reduce", "enable_prefix_caching", "enable_chunked_prefill", "enforce_eager"}
+    | {"compilation_config", "disable_log_stats", "download_dir", "max_parallel_loading_workers", "seed"}
+    | {"batch_size", "device_map", "max_memory", "low_cpu_mem_usage"}
 )
 HUB_ID = re.compile(r"[\w.-]+(/[\w.-]+)?")
 # in a model's folder but not of the model
@@ -24,7 +29,7 @@ IGNORED = ("README.md", "LICENSE", "LICENSE.txt", ".gitattributes")
 
 
 def fingerprint(name: str, model: Model, online: bool = True) -> str:
-    """32 hex digits that change whenever the model could answer differently; rates, licence, limits and retries do not count.
+    """32 hex digits that change whenever the model could answer differently; rates, licence and limits do not count.
 
     A folder counts by the content of its files, a Hugging Face id by its commit, an endpoint's model by url, name and
     revision. With `online=False` the hub is not asked; a commit that is not known on this machine gives "".
@@ -45,7 +50,7 @@ def fingerprint(name: str, model: Model, online: bool = True) -> str:
 
 
 def is_folder(name: str, model: Model) -> bool:
-    """Whether the model is a folder (a usable one) rather than a Hugging Face id. Raises UserError when it is neither."""
+    """Whether the model is a usable folder rather than a Hugging Face id. Raises UserError when it is neither."""
     folder = Path(model.path)
     if folder.is_dir():
         config = folder / "config.json"

@@ -23,7 +23,7 @@ from holdfast.stopping import stopping_cleanly
 
 __all__ = ["ANSWERS", "Pending", "Request", "ask", "pending"]
 
-ANSWERS = {
+ANSWERS: dict[str, pl.DataType | type[pl.DataType]] = {
     "id": pl.String,
     "text": pl.String,
     "finish_reason": pl.String,  # stop | length | error
@@ -96,7 +96,7 @@ class Pending(NamedTuple):
 def pending(
     name: str, model: Model, requests: Iterable[Request], output: str | None = None, text_column: str = "text"
 ) -> Pending:
-    """Count what `ask` with the same arguments would ask and reuse now. Starts no model, asks no hub, writes nothing."""
+    """Count what `ask` with these arguments would ask and reuse now. Starts no model, asks no hub, writes nothing."""
     model_hash = fingerprint(name, model, online=False)
     known = Journal(model_hash, write=False).keys
     earlier = earlier_rows(output, text_column) if output else None
@@ -129,7 +129,7 @@ def _missing(
     text_column: str,
     step: str,
 ) -> Iterator[tuple[bytes, Request]]:
-    """Note every request's id and key in `order`, and known faults in `failures`; yield those that nobody has asked yet."""
+    """Note every request's id and key in `order`, known faults in `failures`; yield those that nobody asked yet."""
     known = journal.keys
     batch: list[tuple[str, bytes, int]] = []
     for request in requests:

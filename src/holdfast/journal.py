@@ -26,7 +26,7 @@ from holdfast.errors import UserError
 from holdfast.request import PERMANENT, Answer
 
 ROOT = Path(".holdfast/journal")
-ROWS = {
+ROWS: dict[str, pl.DataType | type[pl.DataType]] = {
     "key": pl.Binary,
     "text": pl.String,
     "finish_reason": pl.String,
@@ -124,14 +124,14 @@ class Journal:
         self._tail, self._buffer, self._buffered_bytes = None, [], 0
 
     def rows(self) -> pl.LazyFrame:
-        """All sealed rows without an error, one per key (schema ROWS). Where two jobs asked the same at once, the first sealed counts."""
+        """All sealed rows without an error, one per key (schema ROWS); of two to one key the first sealed counts."""
         if not self.chunks:
             return pl.LazyFrame(schema=ROWS)
         rows = pl.scan_parquet(self.chunks, glob=False).filter(pl.col("error").is_null())
         return rows if self.unique else rows.unique("key", keep="first", maintain_order=True)
 
     def _index(self, chunks: Iterable[Path]) -> int:
-        """Load the keys of chunks whose checksum holds; damaged ones are set aside. Returns the number of doubled keys."""
+        """Load the keys of chunks whose checksum holds, set damaged ones aside. Returns the number of doubled keys."""
         doubled = 0
         for path in chunks:
             rows = _read_chunk(path)
@@ -192,7 +192,7 @@ def read_tail(tail: IO[bytes]) -> tuple[list[tuple[object, ...]], int]:
 
 
 def compact(folder: Path) -> None:
-    """Merge neighbouring small chunks; needs the folder to itself. Killed half-way it leaves doubled rows, which are equal.
+    """Merge neighbouring small chunks; needs the folder to itself. Killed half-way it leaves doubled rows, all equal.
 
     A merged chunk takes the place of its first one, so that of two answers to one key the same stays first.
     """
@@ -263,5 +263,6 @@ def _readable_errors(folder: Path) -> Iterator[None]:
         yield
     except OSError as error:
         raise UserError(
-            f"journal {folder}: {error.strerror or error}; free space or fix permissions and run again, finished rows are kept"
+            f"journal {folder}: {error.strerror or error}; free space or fix permissions and run again, "
+            "finished rows are kept"
         ) from error

@@ -1,4 +1,4 @@
-"""The version of an output that DVC recorded last: DVC deletes outputs before a stage runs, but its cache keeps them."""
+"""The version of an output that DVC recorded last: DVC deletes outputs before a stage runs, its cache keeps them."""
 
 import configparser
 import hashlib
@@ -25,8 +25,10 @@ def recorded_version(output: str) -> Path | None:
 
 
 def earlier_rows(output: str, text_column: str) -> pl.LazyFrame | None:
-    """Answers kept in the recorded version of a step's table: key, text, finish_reason, prompt_tokens, output_tokens, seed,
-    logprobs. None when there is no such version or it has no `request_key`."""
+    """Answers kept in the recorded version of a table, or None when there is none or it has no `request_key`.
+
+    Columns key, text, finish_reason, prompt_tokens, output_tokens, seed, logprobs.
+    """
     path = recorded_version(output)
     if path is None:
         return None

@@ -13,8 +13,8 @@ class Request(NamedTuple):
     """One row to ask a model for. Exactly one of `prompt_ids` and `messages` is given.
 
     `messages` are (role, content) pairs, rendered with the model's own chat template and its generation prompt; special
-    tokens are not recognised inside a content. `logprobs_of` names texts (such as "1" to "5") whose log-probabilities as
-    the first generated token are wanted.
+    tokens are not recognised inside a content. `logprobs_of` names texts (such as "1" to "5") whose log-probabilities
+    as the first generated token are wanted.
     """
 
     id: str
@@ -58,7 +58,7 @@ def request_key(fingerprint: str, request: Request) -> bytes:
     """16 bytes that stand for everything that the answer depends on, and for nothing else.
 
     That is: the model (`fingerprint`), sampling, stop tokens, the exact prompt tokens or messages, the wanted
-    log-probabilities and, unless sampling is greedy, the seed. The row's id is not in it: the same question is asked once.
+    log-probabilities and, unless sampling is greedy, the seed. The row's id is not in it: one question is asked once.
     """
     digest = blake2b(_settings(fingerprint, request.sampling, request.stop_ids, request.logprobs_of), digest_size=16)
     digest.update((0 if request.sampling.temperature == 0 else request.seed).to_bytes(8, "little"))

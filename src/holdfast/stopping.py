@@ -15,7 +15,7 @@ GRACE_S = 8.0
 def stopping_cleanly() -> Iterator[None]:
     """Inside, SIGTERM raises SystemExit(143) and SIGINT SystemExit(130), so that engines shut down.
 
-    If the process is still there after GRACE_S (a long step in foreign code), it ends at once: finished rows are on disk.
+    If the process is still there after GRACE_S (a long step in foreign code), it ends at once: finished rows are safe.
     Outside the main thread this does nothing.
     """
     if threading.current_thread() is not threading.main_thread():

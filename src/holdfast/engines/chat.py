@@ -26,7 +26,7 @@ class Renderer:
         self._first_tokens: dict[tuple[str, ...], list[int]] = {}
 
     def prompt_ids(self, request: Request) -> list[int] | str:
-        """The exact prompt, or why the chat template refuses these messages. Raises UserError without a chat template."""
+        """The exact prompt, or why the template refuses the messages. Raises UserError if there is no template."""
         if request.prompt_ids is not None:
             return list(request.prompt_ids)
         assert request.messages
@@ -43,15 +43,15 @@ class Renderer:
         if texts not in self._first_tokens:
             ids = self.prompt_ids(request)
             assert not isinstance(ids, str), "the prompt was rendered before"
-            prompt = self.tokenizer.decode(ids, skip_special_tokens=False)
+            prompt = str(self.tokenizer.decode(ids, skip_special_tokens=False))
             before = self._encode(prompt)
             found = []
             for text in texts:
                 after = self._encode(prompt + text)
                 if after[: len(before)] != before or len(after) != len(before) + 1:
                     raise UserError(
-                        f"model {self.name}: {text!r} is not one token at the start of an answer, so its probability cannot be "
-                        "read; use a reading that parses text (score.reading: parse)"
+                        f"model {self.name}: {text!r} is not one token at the start of an answer, so its probability "
+                        "cannot be read; use a reading that parses text (score.reading: parse)"
                     )
                 found.append(after[-1])
             if len(set(found)) < len(found):

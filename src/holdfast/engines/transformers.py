@@ -1,4 +1,4 @@
-"""Hugging Face Transformers in this process, for models that vLLM does not run: batched by length, padded on the left."""
+"""Transformers in this process, for models that vLLM does not run: batched by length, padded on the left."""
 
 import time
 from collections import defaultdict
@@ -55,7 +55,7 @@ class SeededDraw(LogitsProcessor):
 
 
 class TransformersEngine:
-    """A loaded model; see `holdfast.engines.Engine`. `batch_size` (default 32) is the one engine argument of our own."""
+    """A loaded model; see `holdfast.engines.Engine`. `batch_size` (default 32) is an engine argument of our own."""
 
     def __init__(self, name: str, model: Model) -> None:
         arguments = {"dtype": "auto" if torch.cuda.is_available() else torch.float32} | model.engine_args
@@ -116,7 +116,7 @@ class TransformersEngine:
             eos_token_id=sorted(stops) or None,
             pad_token_id=self.pad,
         )[:, width:].tolist()
-        answers = []
+        answers: list[Answer] = []
         for (key, r, ids), said in zip(rows, output, strict=True):
             end = next((i for i, token in enumerate(said) if token in stops), None)
             body = said if end is None else said[:end]
@@ -128,7 +128,7 @@ class TransformersEngine:
             answers.append(
                 Answer(
                     key=key,
-                    text=self.renderer.tokenizer.decode(body, skip_special_tokens=False),
+                    text=str(self.renderer.tokenizer.decode(body, skip_special_tokens=False)),
                     finish_reason="length" if end is None else "stop",
                     prompt_tokens=len(ids),
                     output_tokens=len(said) if end is None else end + 1,

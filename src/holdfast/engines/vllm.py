@@ -14,8 +14,8 @@ from holdfast.errors import UserError
 from holdfast.params.models import Model
 from holdfast.request import Answer, Request
 
-# On a CPU: compiling costs minutes and gains nothing for small models, and chunked prefill kills an engine whose requests
-# carry seeds ("CPU Generator does not use offset") as soon as prompts scheduled together exceed 4,096 tokens.
+# On a CPU: compiling costs minutes and gains nothing for small models, and chunked prefill kills an engine whose
+# requests carry seeds ("CPU Generator does not use offset") as soon as prompts scheduled together pass 4,096 tokens.
 CPU_DEFAULTS = {"dtype": "float32", "enforce_eager": True, "enable_chunked_prefill": False}
 DEFAULTS = {"seed": 0, "disable_log_stats": True}
 
@@ -119,7 +119,7 @@ class VllmEngine:
 
 
 def check_arguments(name: str, given: dict[str, Any], known: set[str]) -> None:
-    """Raise UserError for an engine argument that does not exist (or is not the user's), naming the nearest one that does."""
+    """Raise UserError for an engine argument that does not exist, naming the nearest that does."""
     for key in given:
         if key in ("model", "revision"):
             raise UserError(
@@ -162,8 +162,8 @@ def explain(name: str, model: Model, error: BaseException) -> str:
         )
     ):
         repair = (
-            "out of memory: lower engine_args.max_model_len, max_num_seqs or gpu_memory_utilization, raise tensor_parallel_size, "
-            "or on a CPU set VLLM_CPU_KVCACHE_SPACE (GiB)"
+            "out of memory: lower engine_args.max_model_len, max_num_seqs or gpu_memory_utilization, raise "
+            "tensor_parallel_size, or on a CPU set VLLM_CPU_KVCACHE_SPACE (GiB)"
         )
     elif isinstance(error, OSError) and error.errno == errno.EADDRINUSE:
         repair = "a port is taken: stop the other process or set VLLM_PORT to a free one"

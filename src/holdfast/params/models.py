@@ -13,7 +13,9 @@ class Sampling(Section):
     temperature: float = Field(1.0, ge=0, le=5, description="softmax temperature; 0 is greedy")
     top_p: float = Field(1.0, gt=0, le=1, description="nucleus: the smallest set of tokens with this probability mass")
     top_k: int | None = Field(None, ge=1, description="only the k likeliest tokens")
-    min_p: float | None = Field(None, ge=0, le=1, description="only tokens with at least this share of the likeliest one's probability")
+    min_p: float | None = Field(
+        None, ge=0, le=1, description="only tokens with at least this share of the likeliest one's probability"
+    )
     repetition_penalty: float | None = Field(None, gt=0, description="above 1 discourages tokens already used")
     max_tokens: int = Field(512, ge=1, description="length bound, in tokens")
 
@@ -22,9 +24,13 @@ class SamplingOverride(Section):
     """What one model does differently from its room's `sampling`; a key left out keeps the room's value."""
 
     temperature: float | None = Field(None, ge=0, le=5, description="softmax temperature; 0 is greedy")
-    top_p: float | None = Field(None, gt=0, le=1, description="nucleus: the smallest set of tokens with this probability mass")
+    top_p: float | None = Field(
+        None, gt=0, le=1, description="nucleus: the smallest set of tokens with this probability mass"
+    )
     top_k: int | None = Field(None, ge=1, description="only the k likeliest tokens")
-    min_p: float | None = Field(None, ge=0, le=1, description="only tokens with at least this share of the likeliest one's probability")
+    min_p: float | None = Field(
+        None, ge=0, le=1, description="only tokens with at least this share of the likeliest one's probability"
+    )
     repetition_penalty: float | None = Field(None, gt=0, description="above 1 discourages tokens already used")
     max_tokens: int | None = Field(None, ge=1, description="length bound, in tokens")
 
@@ -38,14 +44,18 @@ class Rates(Section):
 
     input_per_million_tokens: float = Field(0.0, ge=0, description="money per million prompt tokens")
     output_per_million_tokens: float = Field(0.0, ge=0, description="money per million generated tokens")
-    rows_per_s: float | None = Field(None, gt=0, description="expected rows per second; measured by earlier builds when left out")
+    rows_per_s: float | None = Field(
+        None, gt=0, description="expected rows per second; measured by earlier builds when left out"
+    )
 
 
 class Model(Section):
     """One model: where it is, which engine runs it, and what its licence allows."""
 
     path: str = Field(description="model folder, Hugging Face id, or the model's name at an OpenAI-compatible endpoint")
-    revision: str | None = Field(None, description="Hugging Face revision (commit hash) for a model that is not a folder")
+    revision: str | None = Field(
+        None, description="Hugging Face revision (commit hash) for a model that is not a folder"
+    )
     engine: Literal["vllm", "openai", "transformers"] = Field("vllm", description="what runs the model")
     engine_args: dict[str, Any] = Field({}, description="passed to the engine as they are (vllm.LLM, from_pretrained)")
     gpus: int = Field(0, ge=0, description="GPUs that one job of this model needs")
@@ -53,10 +63,16 @@ class Model(Section):
     api_key_env: str | None = Field(None, description="openai: name of the environment variable that holds the key")
     concurrency: int = Field(32, ge=1, description="openai: requests in flight at once")
     requests_per_minute: float | None = Field(None, gt=0, description="openai: rate limit")
-    tokens_per_minute: float | None = Field(None, gt=0, description="openai: rate limit, prompt and output tokens together")
-    spending_cap: float | None = Field(None, gt=0, description="openai: a run stops cleanly at this much money, by `rates`")
+    tokens_per_minute: float | None = Field(
+        None, gt=0, description="openai: rate limit, prompt and output tokens together"
+    )
+    spending_cap: float | None = Field(
+        None, gt=0, description="openai: a run stops cleanly at this much money, by `rates`"
+    )
     timeout_s: float = Field(120.0, gt=0, description="openai: time-out of one request, in seconds")
-    max_failed_share: float = Field(0.05, ge=0, le=1, description="a step stops when more than this share of its rows fails")
+    max_failed_share: float = Field(
+        0.05, ge=0, le=1, description="a step stops when more than this share of its rows fails"
+    )
     rates: Rates = Field(Rates(), description="prices and speed")
     licence: str | None = Field(None, description="SPDX identifier or name")
     policy: list[str] = Field([], description="tags of what the licence allows, compared with `policy.require`")

@@ -55,7 +55,7 @@ def requests(
     ids = asked["instruction_id"].unique().sort()
     for start in range(0, len(ids), _INSTRUCTIONS_AT_ONCE):
         some = ids.slice(start, _INSTRUCTIONS_AT_ONCE)
-        between = pl.col("instruction_id").is_between(some[0], some[-1])
+        between = pl.col("instruction_id").is_between(pl.lit(some[0]), pl.lit(some[-1]))
         rows = (
             generations.filter(between)
             .select("candidate_id", "instruction_id", "response")

@@ -42,6 +42,7 @@ ROWS: dict[str, pl.DataType | type[pl.DataType]] = {
 SEAL_ROWS, SEAL_BYTES = 5_000, 32 << 20  # a chunk: what one process holds in memory at most
 COMPACT_CHUNKS = 32  # so many small chunks become one
 SMALL_BYTES = 64 << 20
+_IN_USE: list[IO[bytes]] = []  # frames that read chunks outlive their Journal; the lock stays until the process ends
 
 
 class Journal:
@@ -79,6 +80,7 @@ class Journal:
                 except BlockingIOError:
                     pass
                 fcntl.flock(self._use, fcntl.LOCK_SH)
+                _IN_USE.append(self._use)
                 duplicates = self._index(sorted(self.folder.glob("*.parquet")))
             self.unique = not duplicates
             for text in self.damaged:

@@ -36,8 +36,17 @@ SAMPLES = {
     "error": pl.String,
     "messages": MESSAGES,  # the conversation before this turn, with the system message
 }
-REJECTED_INSTRUCTIONS = {
-    "sample_id": pl.String,
+REJECTED_CONTAMINATION = {
+    "instruction_id": pl.String,
+    "suite": pl.String,  # or the benchmark's file
+    "item_id": pl.String,  # the item with the longest span
+    "items": pl.Int64,  # how many of the suite's items overlap
+    "kind": pl.String,  # exact: all words of both; ngram
+    "span": pl.String,  # the words in common
+}
+INSTRUCTIONS = {
+    "sample_id": pl.String,  # null: all samples of the instruction
+    "instruction_id": pl.String,  # null: never became one
     "prompt_id": pl.String,
     "reason": pl.String,
     "detail": pl.String,
@@ -65,6 +74,16 @@ GENERATIONS = {
     "prompt_tokens": pl.Int64,
     "output_tokens": pl.Int64,
     "seed": pl.Int64,
+    "request_key": pl.String,
+}
+REJECTED_GENERATIONS = {
+    "candidate_id": pl.String,
+    "instruction_id": pl.String,
+    "model": pl.String,
+    "sample": pl.Int64,
+    "reason": pl.String,  # empty, prompt_too_long, template_refused, or what the endpoint said
+    "detail": pl.String,
+    "response": pl.String,
 }
 SCORES = {
     "candidate_id": pl.String,

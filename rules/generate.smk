@@ -1,0 +1,31 @@
+# How does each committee model answer?
+def generate_keys(wildcards):
+    """Every key of `generate` that params.yaml holds, but of the models only the job's own."""
+    shared = sorted(f"generate.{key}" for key in config["generate"] if key != "models")
+    own = f"generate.models.{wildcards.model},models.{wildcards.model}"
+    return ",".join(["random_seed", *shared, own])
+
+
+rule generate:
+    """One committee model answers every instruction."""
+    input:
+        instructions="data/reconstruct/instructions.parquet",
+        model=lambda w: model_files(w.model),
+        code=code("holdfast.steps.generate"),
+        env=env("inference"),
+        stamp=".holdfast/stamps/generate-{model}",
+    output:
+        generations="data/generate/{model}.parquet",
+        rejected="data/generate/{model}.rejected.parquet",
+    log:
+        "logs/generate/{model}.log",
+    benchmark:
+        "benchmarks/generate/{model}.tsv"
+    resources:
+        gpus=lambda w: gpus(w.model),
+    params:
+        keys=generate_keys,
+    shell:
+        "envs/job generate-{wildcards.model} --env inference --log {log} --"
+        " python -m holdfast.steps.generate --params {params.keys} --model {wildcards.model}"
+        " --instructions {input.instructions} --generations {output.generations} --rejected {output.rejected}"

@@ -36,21 +36,21 @@ SAMPLES = {
     "error": pl.String,
     "messages": MESSAGES,  # the conversation before this turn, with the system message
 }
-REJECTED_CONTAMINATION = {
-    "instruction_id": pl.String,
-    "suite": pl.String,  # or the benchmark's file
-    "item_id": pl.String,  # the item with the longest span
-    "items": pl.Int64,  # how many of the suite's items overlap
-    "kind": pl.String,  # exact: all words of both; ngram
-    "span": pl.String,  # the words in common
-}
-INSTRUCTIONS = {
+REJECTED_INSTRUCTIONS = {
     "sample_id": pl.String,  # null: all samples of the instruction
     "instruction_id": pl.String,  # null: never became one
     "prompt_id": pl.String,
     "reason": pl.String,
     "detail": pl.String,
     "instruction": pl.String,
+}
+CONTAMINATION = {
+    "instruction_id": pl.String,
+    "suite": pl.String,  # or the benchmark's file
+    "item_id": pl.String,  # the item with the longest span
+    "items": pl.Int64,  # how many of the suite's items overlap
+    "kind": pl.String,  # exact: all words of both; ngram
+    "span": pl.String,  # the words in common
 }
 INSTRUCTIONS = {
     "instruction_id": pl.String,

@@ -1,12 +1,13 @@
 """The columns of every table, once. Parquet, read and written with Polars."""
 
 from hashlib import blake2b
+from typing import Any
 
 import polars as pl
 
 MESSAGES = pl.List(pl.Struct({"role": pl.String, "content": pl.String}))
 
-PROMPTS = {
+PROMPTS: dict[str, Any] = {
     "prompt_id": pl.String,
     "kind": pl.String,  # template | in_context
     "slice": pl.String,
@@ -23,7 +24,7 @@ PROMPTS = {
     "marks": pl.List(pl.String),  # special tokens and other template text that no instruction holds
     "rendering": pl.String,  # JSON: what the chat template was given besides messages
 }
-SAMPLES = {
+SAMPLES: dict[str, Any] = {
     "sample_id": pl.String,
     "prompt_id": pl.String,
     "draw": pl.Int64,  # 0, 1, … within the prompt

@@ -1,0 +1,68 @@
+# Reconstruct: which instructions was the base model aligned on? It speaks as its own user; then the samples are cleaned.
+
+
+def reconstruct_keys():
+    keys = [f"reconstruct.{key}" for key in ("multi_turn", "sampling") if key in config["reconstruct"]]
+    return ",".join(["random_seed", "base", f"models.{config['base']}", *keys])
+
+
+def kept_out():
+    """Suites and benchmarks that no instruction may come from: key in params.yaml by file."""
+    suites = config["evaluate"]["suites"]
+    return {suites[name]["path"]: f"evaluate.suites.{name}.path" for name in sorted(suites) if suites[name].get("path")}
+
+
+def benchmark_files():
+    return config["reconstruct"].get("clean", {}).get("contamination", {}).get("benchmarks", [])
+
+
+rule reconstruct:
+    """The base model continues the pre-query prefix until it ends the user's turn."""
+    input:
+        prompts="data/seed/prompts.parquet",
+        model=model_files(config["base"]),
+        code=code("holdfast.steps.reconstruct"),
+        env=env("inference"),
+        stamp=".holdfast/stamps/reconstruct",
+    output:
+        samples="data/reconstruct/samples.parquet",
+    log:
+        "logs/reconstruct.log",
+    benchmark:
+        "benchmarks/reconstruct.tsv"
+    resources:
+        gpus=gpus(config["base"]),
+    params:
+        keys=reconstruct_keys(),
+    shell:
+        "envs/job reconstruct --env inference --log {log} --"
+        " python -m holdfast.steps.reconstruct --params {params.keys} --prompts {input.prompts}"
+        " --samples {output.samples}"
+
+
+rule clean:
+    """Samples that are instructions, each once; every other one with its reason; how good the reconstruction is."""
+    input:
+        prompts="data/seed/prompts.parquet",
+        samples="data/reconstruct/samples.parquet",
+        suites=sorted(kept_out()),
+        benchmarks=sorted(benchmark_files()),
+        code=code("holdfast.steps.clean"),
+        env=env("core"),
+        stamp=".holdfast/stamps/clean",
+    output:
+        instructions="data/reconstruct/instructions.parquet",
+        rejected="data/reconstruct/rejected.parquet",
+        contamination="data/reconstruct/contamination.parquet",
+        metrics="metrics/reconstruct.json",
+    log:
+        "logs/clean.log",
+    benchmark:
+        "benchmarks/clean.tsv"
+    params:
+        keys=",".join(["reconstruct.clean", *kept_out().values()]),
+    shell:
+        "envs/job clean --env core --log {log} --"
+        " python -m holdfast.steps.clean --params {params.keys} --prompts {input.prompts} --samples {input.samples}"
+        " --instructions {output.instructions} --rejected {output.rejected}"
+        " --contamination {output.contamination} --metrics {output.metrics}"

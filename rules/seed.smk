@@ -1,0 +1,36 @@
+# Seed: what does the base model see before it writes as its user?
+
+
+def seed_keys():
+    """What makes the prompts; of the base model only where its tokenizer is."""
+    base = config["base"]
+    keys = ["random_seed", "base", "seed", f"models.{base}.path"]
+    keys += [f"models.{base}.revision"] if "revision" in config["models"][base] else []
+    return ",".join(keys + [f"reconstruct.{key}" for key in ("prefix", "samples") if key in config["reconstruct"]])
+
+
+def seed_files():
+    """The user's files that `seed` names."""
+    sections = [config["seed"], *config["seed"].get("slices", {}).values()]
+    return sorted({s[key] for s in sections for key in ("system_prompts", "tools", "examples") if s.get(key)})
+
+
+rule seed:
+    """The pre-query prefix for every system prompt and slice, from the base model's chat template."""
+    input:
+        files=seed_files(),
+        model=model_files(config["base"]),
+        code=code("holdfast.steps.seed"),
+        env=env("core"),
+        stamp=".holdfast/stamps/seed",
+    output:
+        prompts="data/seed/prompts.parquet",
+    log:
+        "logs/seed.log",
+    benchmark:
+        "benchmarks/seed.tsv"
+    params:
+        keys=seed_keys(),
+    shell:
+        "envs/job seed --env core --log {log} --"
+        " python -m holdfast.steps.seed --params {params.keys} --prompts {output.prompts}"

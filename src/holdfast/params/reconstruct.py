@@ -1,0 +1,85 @@
+"""Parameters of the reconstruct room: `reconstruct`."""
+
+from typing import Literal
+
+from pydantic import Field, model_validator
+
+from holdfast.params.models import Sampling
+from holdfast.params.section import Section
+
+
+class HandPrefix(Section):
+    """How a user's turn opens and ends, for a model whose template does not tell."""
+
+    text: str = Field(min_length=1, description="what stands before the user's text, with its special tokens")
+    stops: list[str] = Field([], description="special tokens that end the user's turn")
+    stop_text: str | None = Field(None, min_length=1, description="plain text that ends the user's turn")
+    assistant: str = Field("", description="what opens the assistant's turn")
+
+
+class MultiTurn(Section):
+    """Conversations: the model answers an instruction and speaks as its user again."""
+
+    share: float = Field(0.0, ge=0, le=1, description="share of the samples that become conversations")
+    max_turns: int = Field(3, ge=2, le=5, description="most turns of the user; the number is drawn from 2 up to this")
+    answer: Sampling = Field(
+        Sampling(temperature=0.7, top_p=0.95, max_tokens=512), description="how the answers in between are drawn"
+    )
+
+
+class NearDuplicates(Section):
+    """MinHash with locality-sensitive hashing, then the exact Jaccard similarity of the pairs found."""
+
+    threshold: float | None = Field(
+        0.8,
+        gt=0,
+        le=1,
+        description="Jaccard similarity of n-gram sets from which rows are near-duplicates; null: keep all",
+    )
+    ngram: int = Field(3, ge=1, le=20, description="words (or characters of unspaced scripts) in an n-gram")
+    permutations: int = Field(128, ge=16, le=1024, description="length of a MinHash signature")
+
+
+class Contamination(Section):
+    """Overlap with evaluation suites and benchmarks."""
+
+    action: Literal["reject", "report"] = Field("reject", description="reject: hits are dropped; report: only recorded")
+    ngram: int = Field(8, ge=2, le=50, description="words in a row that count as a hit")
+    benchmarks: list[str] = Field([], description="further files to keep out: JSONL or Parquet")
+    fields: list[str] = Field(
+        ["prompt", "question", "instruction"], min_length=1, description="fields of those files that hold the text"
+    )
+
+
+class Clean(Section):
+    """Which samples are instructions worth answering."""
+
+    min_characters: int = Field(2, ge=1, description="shorter instructions are rejected, in characters")
+    max_characters: int = Field(20_000, ge=1, description="longer instructions are rejected, in characters")
+    max_repeated_share: float = Field(
+        0.5,
+        gt=0,
+        le=1,
+        description="a text loops if one run of repeated words or characters is more than this share of it",
+    )
+    min_language_confidence: float = Field(
+        0.5, ge=0, le=1, description="below this probability a text's language is und, and is not held against it"
+    )
+    near_duplicates: NearDuplicates = Field(NearDuplicates(), description="texts that are nearly the same")
+    contamination: Contamination = Field(Contamination(), description="texts that are in an evaluation suite")
+
+    @model_validator(mode="after")
+    def _ordered(self) -> "Clean":
+        if self.min_characters > self.max_characters:
+            raise ValueError("min_characters is above max_characters")
+        return self
+
+
+class Reconstruct(Section):
+    """Sampling instructions from the base model."""
+
+    samples: int = Field(2000, ge=1, description="instructions to draw, before cleaning")
+    prefix: HandPrefix | None = Field(None, description="the pre-query prefix by hand; null: from the chat template")
+    sampling: Sampling = Field(Sampling(temperature=1.0, top_p=0.98, max_tokens=512), description="how they are drawn")
+    multi_turn: MultiTurn = Field(MultiTurn(), description="conversations of several turns")
+    clean: Clean = Field(Clean(), description="what is rejected")

@@ -1,0 +1,45 @@
+"""Parameters of the seed room: `seed`."""
+
+import datetime
+from typing import Any
+
+from pydantic import Field, field_validator
+
+from holdfast.params.section import Section
+
+
+class Slice(Section):
+    """One part of the instruction distribution, reached through what stands before the user's turn."""
+
+    share: float = Field(1.0, gt=0, description="share of the samples, relative to the other slices'")
+    system_prompts: str | None = Field(
+        None, description='JSONL of {"text": string or null, "weight": number}; left out: `seed.system_prompts`'
+    )
+    language: str | None = Field(
+        None, pattern="^[a-z]{2,3}$", description="ISO 639 code; instructions in another language are rejected"
+    )
+    tools: str | None = Field(None, description="JSON file with a list of tool schemas that the template shows")
+    template: dict[str, Any] = Field({}, description="switches of the chat template, such as enable_thinking")
+
+
+class Seed(Section):
+    """What the base model sees before it writes as its user."""
+
+    system_prompts: str | None = Field(
+        None, description='JSONL of {"text": string or null, "weight": number}; null text: no system message'
+    )
+    slices: dict[str, Slice] = Field(
+        {"general": Slice()}, min_length=1, description="parts of the distribution, each with a share and settings"
+    )
+    date: str = Field("2024-07-26", description="the date that templates with a date get, YYYY-MM-DD")
+    examples: str | None = Field(
+        None, description='JSONL of {"instruction": string}, for a base model without a chat template'
+    )
+    examples_per_prompt: int = Field(4, ge=1, le=50, description="in-context route: examples shown in one prompt")
+    example_prompts: int = Field(64, ge=1, description="in-context route: prompts with different examples")
+
+    @field_validator("date")
+    @classmethod
+    def _is_date(cls, date: str) -> str:
+        datetime.date.fromisoformat(date)
+        return date

@@ -1,0 +1,106 @@
+"""clean: which samples are instructions, each once; and how good is the reconstruction?"""
+
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from holdfast.clean import collapse, reasons
+from holdfast.contamination import Item, hits, suite_items
+from holdfast.files import scan_table, write_json, write_table
+from holdfast.near_duplicates import duplicates_of
+from holdfast.params.reconstruct import Clean, NearDuplicates, Reconstruct
+from holdfast.params.section import read, value
+from holdfast.quality import quality
+from holdfast.step import arguments, run
+from holdfast.tables import CONTAMINATION, INSTRUCTIONS, PROMPTS, REJECTED_INSTRUCTIONS, SAMPLES
+from holdfast.user_turns import user_turns
+
+
+def contaminated(instructions: pl.DataFrame, items: list[Item], ngram: int) -> pl.DataFrame:
+    """CONTAMINATION: every instruction and suite that overlap."""
+    found = hits(instructions["instruction"], items, ngram)
+    ids = instructions["instruction_id"].gather(found["row"])
+    return found.with_columns(instruction_id=ids).select(list(CONTAMINATION)).sort("instruction_id", "suite")
+
+
+def drop_contaminated(instructions: pl.DataFrame, found: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Instructions without a hit, and those with one, whose detail is suite and span."""
+    detail = found.group_by("instruction_id").agg(
+        detail=pl.format("{}: {}", "suite", "span").sort_by("suite").str.join("; "), reason=pl.lit("contaminated")
+    )
+    return (
+        instructions.join(detail, on="instruction_id", how="anti", maintain_order="left"),
+        instructions.join(detail, on="instruction_id", maintain_order="left"),
+    )
+
+
+def drop_near_duplicates(instructions: pl.DataFrame, settings: NearDuplicates) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Instructions that are no near-duplicates of one that was drawn more often (or as often, with a smaller id), and
+    those that are, whose detail is the similarity and the row that stands for them."""
+    if settings.threshold is None:
+        return instructions, instructions.clear().with_columns(detail=pl.lit(""), reason=pl.lit(""))
+    order = instructions.select(pl.struct(-pl.col("count"), "instruction_id").rank("ordinal").alias("rank") - 1)
+    whole = instructions["messages"].list.eval(
+        pl.element().filter(pl.element().struct.field("role") != "system").struct.field("content")
+    )
+    near, similarity = duplicates_of(
+        whole.list.join("\n"),
+        order["rank"].cast(pl.Int64).to_numpy(),
+        settings.threshold,
+        settings.ngram,
+        settings.permutations,
+    )
+    marked = instructions.with_columns(
+        detail=pl.format(
+            "{} of {}", pl.Series(np.round(similarity, 3)), instructions["instruction_id"].gather(np.maximum(near, 0))
+        ),
+        reason=pl.lit("near_duplicate"),
+        near=pl.Series(near >= 0),
+    )
+    return instructions.filter(~marked["near"]), marked.filter("near").drop("near")
+
+
+def clean_samples(
+    turns: pl.DataFrame, items: list[Item], clean: Clean
+) -> tuple[pl.DataFrame, pl.DataFrame, pl.DataFrame, dict[str, Any]]:
+    """INSTRUCTIONS, REJECTED_INSTRUCTIONS and CONTAMINATION, each sorted by id, and the metrics."""
+    judged = reasons(turns, clean)
+    faulty = judged.filter(pl.col("reason").is_not_null())
+    distinct, duplicates = collapse(judged.filter(pl.col("reason").is_null()))
+    # before near-duplicates: the row that stands for others must not be one that is dropped afterwards
+    found = contaminated(distinct, items, clean.contamination.ngram)
+    kept, in_suites = (
+        drop_contaminated(distinct, found) if clean.contamination.action == "reject" else (distinct, distinct.clear())
+    )
+    kept, near = drop_near_duplicates(kept, clean.near_duplicates)
+    none = pl.lit(None, dtype=pl.String)
+    dropped = [
+        faulty.with_columns(instruction_id=none),
+        duplicates,
+        *(frame.with_columns(sample_id=none) for frame in (in_suites, near) if len(frame)),
+    ]
+    rejected = pl.concat([frame.select(list(REJECTED_INSTRUCTIONS)) for frame in dropped])
+    rejected = rejected.sort("sample_id", "instruction_id", "reason", nulls_last=True)
+    return kept, rejected, found, quality(judged, distinct, kept, rejected, found)
+
+
+def main() -> None:
+    args = arguments(__doc__, "prompts", "samples", "instructions", "rejected", "contamination", "metrics")
+    clean = read(args.params, "reconstruct", Reconstruct).clean if "reconstruct." in args.params else Clean()
+    suites = value(args.params, "evaluate.suites") if "evaluate." in args.params else {}
+    fields = clean.contamination.fields
+    items = [item for name in sorted(suites) for item in suite_items(name, suites[name]["path"], fields)]
+    items += [item for path in sorted(clean.contamination.benchmarks) for item in suite_items(path, path, fields)]
+    turns = user_turns(scan_table(args.samples, SAMPLES), scan_table(args.prompts, PROMPTS)).collect()
+    instructions, rejected, found, metrics = clean_samples(turns, items, clean)
+    write_table(instructions, args.instructions, INSTRUCTIONS)
+    write_table(rejected, args.rejected, REJECTED_INSTRUCTIONS)
+    write_table(found, args.contamination, CONTAMINATION)
+    write_json(metrics, args.metrics)
+    counts = ", ".join(f"{n} {reason}" for reason, n in metrics["funnel"]["rejected"].items())
+    print(f"clean: {len(turns)} samples, {len(instructions)} instructions; rejected: {counts or 'none'}", flush=True)
+
+
+if __name__ == "__main__":
+    run(main)

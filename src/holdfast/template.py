@@ -1,0 +1,105 @@
+"""A model's tokenizer and chat template: loading both from a folder, rendering, tokenising as in training."""
+
+import datetime
+import json
+import os
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+# Said once at import when torch is absent, which is meant: tokenizers and Jinja suffice here.
+os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
+os.environ.setdefault("TRANSFORMERS_NO_ADVISORY_WARNINGS", "1")
+
+from transformers import AutoTokenizer
+
+from holdfast.errors import UserError
+
+Message = dict[str, Any]
+
+
+class Refused(UserError):
+    """The chat template cannot render what is asked, or a prefix cannot be derived from it; says why."""
+
+
+@dataclass(frozen=True)
+class Template:
+    """A chat template with the settings that every rendering shares.
+
+    `options` go to the template by name (`tools`, `enable_thinking`, …). `date` is what a template that asks for
+    today's date gets; None is today. `parts` writes contents as `[{"type": "text", "text": …}]`.
+    """
+
+    tokenizer: Any
+    options: dict[str, Any] = field(default_factory=dict)
+    date: datetime.date | None = None
+    parts: bool = False
+
+    def text(self, messages: list[Message], opening: bool) -> str:
+        """The conversation as text; with `opening`, the assistant's next turn is opened. Raises Refused."""
+        options = dict(self.options)
+        if self.date is not None:
+            moment = datetime.datetime.combine(self.date, datetime.time())
+            options["strftime_now"] = moment.strftime
+        written = (
+            [m | {"content": [{"type": "text", "text": m["content"]}]} for m in messages] if self.parts else messages
+        )
+        try:
+            return self.tokenizer.apply_chat_template(written, tokenize=False, add_generation_prompt=opening, **options)
+        except Exception as error:  # templates are programs of strangers: any exception is possible
+            roles = ", ".join(m["role"] for m in messages)
+            raise Refused(
+                f"the chat template refuses the conversation ({roles}): {error or type(error).__name__}"
+            ) from error
+
+    def ids(self, text: str) -> list[int]:
+        """`text` as tokens, special tokens recognised and none added: what `apply_chat_template` does."""
+        return list(self.tokenizer(text, add_special_tokens=False)["input_ids"])
+
+    def with_parts(self) -> "Template":
+        """The same template with contents written as lists of parts."""
+        return replace(self, parts=True)
+
+
+def load_tokenizer(path: str, revision: str | None = None) -> Any:
+    """The tokenizer of a model folder (or of a Hugging Face id that is in the local cache or can be fetched).
+
+    Raises UserError when there is none or when it needs code of its own.
+    """
+    if path.startswith(("/", "./", "../", "models/")) and not Path(path).is_dir():
+        raise UserError(f"{path}: no such folder; give a folder with a tokenizer, or a Hugging Face id")
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(path, revision=revision)
+    except Exception as error:  # broken files raise anything, from KeyError to a panic in Rust
+        reason = str(error).strip().splitlines() or [type(error).__name__]
+        raise UserError(
+            f"{path}: its tokenizer cannot be loaded ({reason[0][:300]}); check its tokenizer files"
+        ) from error
+    if not tokenizer.chat_template and (template := _processor_template(Path(path))):
+        tokenizer.chat_template = template
+    return tokenizer
+
+
+def _processor_template(folder: Path) -> str | None:
+    """The template of a multimodal model's processor, for folders where the tokenizer has none."""
+    file = folder / "chat_template.json"
+    if not file.is_file():
+        return None
+    try:
+        found = json.loads(file.read_text(encoding="utf-8"))["chat_template"]
+    except (ValueError, KeyError, TypeError, OSError) as error:
+        raise UserError(f"{file}: expected a JSON object with the key chat_template") from error
+    return found if isinstance(found, str) else None
+
+
+def eos_ids(tokenizer: Any, path: str) -> list[int]:
+    """Tokens that end a generation: the tokenizer's and those of `generation_config.json` where there is one."""
+    found = [] if tokenizer.eos_token_id is None else [tokenizer.eos_token_id]
+    file = Path(path) / "generation_config.json"
+    if file.is_file():
+        try:
+            more = json.loads(file.read_text(encoding="utf-8")).get("eos_token_id")
+        except (ValueError, AttributeError, OSError) as error:
+            raise UserError(f"{file}: not a JSON object") from error
+        found += more if isinstance(more, list) else [] if more is None else [more]
+    return list(dict.fromkeys(found))

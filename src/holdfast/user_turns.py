@@ -1,0 +1,22 @@
+"""What the user wrote in a sampled turn."""
+
+import polars as pl
+
+
+def user_turns(samples: pl.LazyFrame, prompts: pl.LazyFrame) -> pl.LazyFrame:
+    """SAMPLES joined to PROMPTS, with `instruction` (the user's text, without the template's around it) and `ended`.
+
+    A turn has ended if the model stopped, or wrote the plain text that ends a turn in this template.
+    """
+    sides = prompts.select("prompt_id", "kind", "slice", "system", "boundary", "stop_text", "marks", wanted="language")
+    text = pl.col("text").str.strip_prefix(pl.col("boundary"))
+    at = text.str.find(pl.col("stop_text"), literal=True)  # in bytes
+    cut = pl.when(at.is_not_null()).then(text.str.head(_characters(text, at))).otherwise(text)
+    return samples.join(sides, on="prompt_id", how="left", maintain_order="left").with_columns(
+        instruction=cut.str.strip_chars(), ended=(pl.col("finish_reason") == "stop") | at.is_not_null()
+    )
+
+
+def _characters(text: pl.Expr, at: pl.Expr) -> pl.Expr:
+    """The byte offset `at` of `text` in characters."""
+    return text.cast(pl.Binary).bin.slice(0, at).cast(pl.String).str.len_chars()

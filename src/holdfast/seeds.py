@@ -9,15 +9,15 @@ from holdfast.errors import UserError
 def system_prompts(path: str | None) -> dict[str | None, float]:
     """Weights by system prompt; None stands for no system message. Without a file there is none.
 
-    The file is JSONL of {"text": string or null, "weight": number}. Raises UserError naming the line.
+    The file is JSONL of {"system": string or null, "weight": number}. Raises UserError naming the line.
     """
     if path is None:
         return {None: 1.0}
     weights: dict[str | None, float] = {}
-    for where, row in _rows(path, {"text", "weight"}):
-        text, weight = row.get("text"), row.get("weight", 1)
+    for where, row in _rows(path, {"system", "weight"}):
+        text, weight = row.get("system"), row.get("weight", 1)
         if text is not None and (not isinstance(text, str) or not text.strip()):
-            raise UserError(f'{where}: "text" is {text!r}; give a system prompt, or null for none')
+            raise UserError(f'{where}: "system" is {text!r}; give a system prompt, or null for none')
         if isinstance(weight, bool) or not isinstance(weight, int | float) or not 0 < weight < float("inf"):
             raise UserError(f'{where}: "weight" is {weight!r}; give a number above 0')
         weights[text] = weights.get(text, 0.0) + weight

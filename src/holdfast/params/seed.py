@@ -13,7 +13,7 @@ class Slice(Section):
 
     share: float = Field(1.0, gt=0, description="share of the samples, relative to the other slices'")
     system_prompts: str | None = Field(
-        None, description='JSONL of {"text": string or null, "weight": number}; left out: `seed.system_prompts`'
+        None, description='JSONL of {"system": string or null, "weight": number}; left out: `seed.system_prompts`'
     )
     language: str | None = Field(
         None, pattern="^[a-z]{2,3}$", description="ISO 639 code; instructions in another language are rejected"
@@ -26,7 +26,7 @@ class Seed(Section):
     """What the base model sees before it writes as its user."""
 
     system_prompts: str | None = Field(
-        None, description='JSONL of {"text": string or null, "weight": number}; null text: no system message'
+        None, description='JSONL of {"system": string or null, "weight": number}; null: no system message'
     )
     slices: dict[str, Slice] = Field(
         {"general": Slice()}, min_length=1, description="parts of the distribution, each with a share and settings"

@@ -1,5 +1,6 @@
 """Files at the edge: outputs appear whole or not at all."""
 
+import hashlib
 import json
 import os
 import shutil
@@ -78,3 +79,15 @@ def write_json(value: Any, path: str | os.PathLike[str]) -> None:
     """Write `value` as indented JSON with sorted keys."""
     with replacing(path) as aside:
         aside.write_text(json.dumps(value, indent=2, sort_keys=True, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def digest(path: str) -> str:
+    """sha256 of a file, or of a folder's file names and contents."""
+    found = hashlib.sha256()
+    for file in [Path(path)] if Path(path).is_file() else sorted(p for p in Path(path).rglob("*") if p.is_file()):
+        if not Path(path).is_file():
+            found.update(f"{file.relative_to(path)}\0".encode())
+        with file.open("rb") as content:
+            while block := content.read(1 << 20):
+                found.update(block)
+    return found.hexdigest()

@@ -1,11 +1,9 @@
 """Sources as rows of one table: the user's files and the filter room's selections."""
 
-import hashlib
 import json
 import sys
 import unicodedata
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import polars as pl
@@ -120,15 +118,3 @@ def evaluation_items(paths: list[str]) -> dict[str, str]:
                 raise UserError(f"{path} {record.place}: {record.fault or 'no prompt'}; repair the suite")
             items.setdefault(key(asked), f"{path} {row.get('item_id', record.place)}")
     return items
-
-
-def digest(path: str) -> str:
-    """sha256 of a file, or of a folder's file names and contents."""
-    found = hashlib.sha256()
-    for file in [Path(path)] if Path(path).is_file() else sorted(p for p in Path(path).rglob("*") if p.is_file()):
-        if not Path(path).is_file():
-            found.update(f"{file.relative_to(path)}\0".encode())
-        with file.open("rb") as content:
-            while block := content.read(1 << 20):
-                found.update(block)
-    return found.hexdigest()

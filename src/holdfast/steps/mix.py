@@ -11,13 +11,13 @@ import polars as pl
 from holdfast import mixture
 from holdfast.dataset_card import card
 from holdfast.errors import UserError
-from holdfast.files import replacing, write_json, write_table
+from holdfast.files import digest, replacing, write_json, write_table
 from holdfast.lengths import measure
 from holdfast.params.arms import Arm
 from holdfast.params.mix import Mix
 from holdfast.params.section import read, value
 from holdfast.params.sources import REHEARSAL, Source
-from holdfast.sources import digest, evaluation_items, load_file, load_selection
+from holdfast.sources import evaluation_items, load_file, load_selection
 from holdfast.step import arguments, run
 from holdfast.tables import MIX_REJECTED, MIXABLE
 from holdfast.template import Template, load_tokenizer

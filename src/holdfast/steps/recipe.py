@@ -1,0 +1,83 @@
+"""Is the training recipe one that Axolotl accepts? Found out before anything expensive runs."""
+
+import typing
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import AliasChoices, BaseModel, ValidationError
+
+from holdfast.axolotl_config import own_recipe, recipe, run_config, unknown_keys
+from holdfast.errors import UserError
+from holdfast.files import replacing
+from holdfast.params.section import read, value
+from holdfast.params.train import Train
+from holdfast.step import arguments, run
+
+
+def key_names(model: type[BaseModel]) -> dict[str, Any]:
+    """Every name by which a pydantic model takes a field, with the field's annotation."""
+    names: dict[str, Any] = {}
+    for name, field in model.model_fields.items():
+        names[name] = field.annotation
+        choices = field.validation_alias
+        aliases = choices.choices if isinstance(choices, AliasChoices) else [field.alias, choices]
+        names |= {alias: field.annotation for alias in aliases if isinstance(alias, str)}
+    return names
+
+
+def check_keys(config: dict[str, Any], model: type[BaseModel], where: str) -> None:
+    """Raise UserError for keys that `model`, or the model of a nested section, does not have: pydantic drops them."""
+    names = key_names(model)
+    unknown_keys(config, names, where)
+    for key, content in config.items():
+        nested = [kind for kind in _inside(names[key]) if isinstance(kind, type) and issubclass(kind, BaseModel)]
+        if isinstance(content, dict) and len(nested) == 1:
+            check_keys(content, nested[0], f"{where}{key}.")
+
+
+def _inside(annotation: Any) -> list[Any]:
+    arguments = typing.get_args(annotation)
+    return [kind for argument in arguments for kind in _inside(argument)] if arguments else [annotation]
+
+
+def validate(config: dict[str, Any], where: str) -> None:
+    """Check a complete configuration against Axolotl's own schema. Raises UserError."""
+    from axolotl.cli.config import prepare_plugins
+    from axolotl.utils.config import merge_input_args, validate_config
+    from axolotl.utils.dict import DictDefault
+
+    try:
+        prepare_plugins(DictDefault(config))
+        check_keys(config, merge_input_args()[1], where)
+        validate_config(DictDefault(config))
+    except ValidationError as error:
+        faults = [
+            f"{where}{'.'.join(map(str, e['loc']))}: {e['msg']} (found {e['input']!r:.80})" for e in error.errors()
+        ]
+        raise UserError("\n".join(faults)) from error
+    except UserError:
+        raise
+    except Exception as error:  # validators of Axolotl raise what they like
+        raise UserError(f"{where.rstrip('.: ')}: Axolotl refuses the recipe: {error}") from error
+
+
+def main() -> None:
+    args = arguments(__doc__, "base", "recipe")
+    train = read(args.params, "train", Train)
+    if train.config is None:
+        composed, where = recipe(train), "params.yaml: train.axolotl."
+    else:
+        try:
+            content = yaml.safe_load(Path(train.config).read_text(encoding="utf-8"))
+        except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+            raise UserError(f"{train.config}: not readable as YAML: {error}") from error
+        where = f"{train.config}: "
+        composed = own_recipe(train.config, content, train, args.base, value(args.params, "random_seed"))
+    validate(run_config(composed, args.base, None, 0, "train.jsonl", "val.jsonl", "work"), where)
+    with replacing(args.recipe) as aside:
+        aside.write_text(yaml.safe_dump(composed, sort_keys=True, allow_unicode=True), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    run(main)

@@ -21,6 +21,7 @@ def run_harness(model: Model, name: str, suite: HarnessSuite) -> tuple[pl.DataFr
     The harness's own Transformers backend runs the model: its vLLM backend does not know the CPU build of vLLM.
     Raises UserError for an unknown task or metric, and for a model that is only reachable over a network.
     """
+    import torch
     from lm_eval import simple_evaluate
     from lm_eval.tasks import TaskManager
 
@@ -31,7 +32,11 @@ def run_harness(model: Model, name: str, suite: HarnessSuite) -> tuple[pl.DataFr
         raise UserError(
             f"evaluate.suites.{name}.tasks: the harness knows no task {unknown[0]!r}; see `lm-eval ls tasks`"
         )
-    settings = {"pretrained": model.path, "dtype": model.engine_args.get("dtype", "auto")}
+    settings = {
+        "pretrained": model.path,
+        "dtype": model.engine_args.get("dtype", "auto"),
+        "device": "cuda" if torch.cuda.is_available() else "cpu",
+    }
     if model.revision is not None:
         settings["revision"] = model.revision
     results = simple_evaluate(
@@ -75,18 +80,29 @@ def rows(samples: list[Sample], name: str, metric: str | None) -> Iterator[dict[
         item_id = sample["doc_hash"][:16]
         seen[task, item_id] += 1
         again = seen[task, item_id]
+        expected, answer = _texts(sample)
         yield {
             "suite": name,
             "task": task,
             "item_id": item_id if again == 1 else f"{item_id}-{again}",
-            "prompt": str(next(iter(sample["arguments"].values()))["arg_0"]),
-            "expected": str(sample["target"]),
-            "answer": str(sample["filtered_resps"][0])
-            if len(sample["filtered_resps"]) == 1
-            else str(sample["filtered_resps"]),
+            "prompt": str(sample["arguments"][0][0]),
+            "expected": expected,
+            "answer": answer,
             "score": float(score),
             "correct": score >= 0.5,
             "finish_reason": "stop",
         }
     if not seen:
         raise UserError(f"evaluate.suites.{name}.metric: no task has the filter {chosen_filter!r}")
+
+
+def _texts(sample: Sample) -> tuple[str, str]:
+    """What was expected and what was answered; a likelihood task answers with its likeliest continuation."""
+    choices, target = sample["arguments"], sample["target"]
+    if len(choices) == 1:
+        return str(target), str(sample["filtered_resps"][0])
+    likelihoods = [
+        response[0] if isinstance(response, list | tuple) else response for response in sample["filtered_resps"]
+    ]
+    right = choices[target][1] if isinstance(target, int) and target < len(choices) else target
+    return str(right).strip(), str(choices[max(range(len(likelihoods)), key=likelihoods.__getitem__)][1]).strip()

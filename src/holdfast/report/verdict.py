@@ -8,10 +8,11 @@ Figures = dict[str, Any]
 
 
 class Check(NamedTuple):
-    """One declared limit of one arm: whether it is met at the report's confidence, and the sentence that says so."""
+    """One declared limit of one arm, and whether it is met at the report's confidence; `text` says it all."""
 
     arm: str
     limit: str
+    allowed: str
     met: bool
     text: str
 
@@ -45,15 +46,14 @@ def checks(arm: str, figures: Figures, limits: Limits, reference: str) -> list[C
     for name, other, ability, limit, sign in asked:
         if limit is None or arm == other:
             continue
-        compared = figures["against"].get(other, {}).get(ability)
         allowed = f"{'at least' if sign > 0 else 'at most'} {limit:g} points"
+        compared = figures["against"].get(other, {}).get(ability)
         if compared is None or compared["difference"] is None:
-            found.append(Check(arm, name, False, f"{name}: {allowed} declared, but no {ability} item was measured"))
+            found.append(Check(arm, name, allowed, False, f"{name} {allowed}: not met, no {ability} item was measured"))
             continue
         met = compared["bound_low"] >= sign * limit / 100
         change = f"{ability} {points(compared['difference'])} points against {other}, interval {interval(compared)}"
-        outcome = f"declared {allowed}: {'met' if met else 'not met'}"
-        found.append(Check(arm, name, met, f"{name}: {change}; {outcome}"))
+        found.append(Check(arm, name, allowed, met, f"{name} {allowed}: {'met' if met else 'not met'}, {change}"))
     return found
 
 

@@ -5,6 +5,9 @@ A grade that could not be given (the request failed, the judge named no score) i
 
 import json
 from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -78,8 +81,9 @@ def graded(asked: Questions, replies: pl.DataFrame, verdicts: dict[str, float | 
     for reply in replies.iter_rows(named=True):
         name, suite, item = asked[reply["id"]]
         answer, score, correct = reply["text"] or "", None, None
+        ended = reply["finish_reason"] if suite.kind != "multiple_choice" else "stop"
         if reply["error"] is not None:
-            answer = reply["error"]
+            answer, ended = reply["error"], "error"
         elif isinstance(suite, JudgeSuite):
             if (verdict := verdicts.get(reply["id"])) is not None:
                 score, correct = (verdict - 1) / 4, verdict >= suite.pass_score
@@ -98,7 +102,7 @@ def graded(asked: Questions, replies: pl.DataFrame, verdicts: dict[str, float | 
                 "answer": answer,
                 "score": score,
                 "correct": correct,
-                "finish_reason": "error" if reply["error"] is not None else reply["finish_reason"],
+                "finish_reason": ended,
             }
         )
     return pl.DataFrame(rows, schema=EVALUATIONS)
@@ -170,7 +174,13 @@ def main() -> None:
         from holdfast.harness import run_harness  # takes seconds to import
 
         for name, suite in harness.items():
-            scored, log = run_harness(model, name, suite)
+            with ProcessPoolExecutor(
+                1, mp_context=get_context("spawn")
+            ) as apart:  # gives its memory back, unlike vLLM here
+                try:
+                    scored, log = apart.submit(run_harness, model, name, suite).result()
+                except BrokenProcessPool as error:
+                    raise UserError(f"evaluate.suites.{name}: the harness was killed, perhaps for memory") from error
             tables.append(scored)
             samples += log
     table = pl.concat(tables).sort("suite", "task", "item_id")

@@ -78,12 +78,13 @@ class Calibration:
 
 def calibrate(table: pl.DataFrame, judges: list[str]) -> dict[str, Calibration | None]:
     """Remove each judge's scale and severity: z-scores, corrected for who judged what, on the judges' average scale."""
-    spread = {j: table[by(j)].std() for j in judges}
+    scores = {j: table[by(j)].drop_nulls().to_numpy() for j in judges}
     lines: dict[str, Calibration | None] = dict.fromkeys(judges)
-    telling = [j for j in judges if (s := spread[j]) is not None and s >= LEAST_SPREAD]
+    telling = [j for j in judges if len(scores[j]) > 1 and np.std(scores[j], ddof=1) >= LEAST_SPREAD]
     if not telling:
         return lines
-    sd, mean = np.array([spread[j] for j in telling]), np.array([table[by(j)].mean() for j in telling])
+    sd = np.array([np.std(scores[j], ddof=1) for j in telling])
+    mean = np.array([np.mean(scores[j]) for j in telling])
     z = table.select((pl.col(by(j)) - m) / s for j, m, s in zip(telling, mean, sd, strict=True))
     effects = judge_effects(z, [by(j) for j in telling])
     for j, s, m, effect in zip(telling, sd, mean, effects, strict=True):

@@ -103,10 +103,6 @@ def weigh(
     table, judges = widen(competing, scores)
     if how.judges is not None and (missing := sorted(set(how.judges) - set(judges))) and table.height:
         raise UserError(f"no scores of {', '.join(missing)}; add the judge to score.judges, or take it out of filter")
-    if judges and how.aggregate == "calibrated":
-        used = table.select("model", *counted(judges, how.exclude_self))
-        if not any(calibrate(used, judges).values()):
-            raise UserError("aggregate: calibrated needs a judge whose scores differ, and none does; use mean")
     return table, judges
 
 
@@ -118,6 +114,10 @@ def select(
     Raises UserError when nothing is kept, saying how many candidates fell to which reason.
     """
     table, judges = weigh(instructions, generations, scores, how)
+    if judges and how.aggregate == "calibrated":
+        used = table.select("model", *counted(judges, how.exclude_self))
+        if not any(calibrate(used, judges).values()):
+            raise UserError("aggregate: calibrated needs a judge whose scores differ, and none does; use mean")
     decided = decide(table, judges, how, random_seed).sort("instruction_id", "candidate_id")
     kept = decided.filter(pl.col("reason").is_null())
     if kept.is_empty():

@@ -86,7 +86,7 @@ REJECTED_GENERATIONS = {
     "detail": pl.String,
     "response": pl.String,
 }
-SCORES = {
+SCORES: dict[str, Any] = {
     "candidate_id": pl.String,
     "instruction_id": pl.String,
     "judge": pl.String,
@@ -102,7 +102,7 @@ SCORES = {
     "logprobs": pl.List(pl.Float64),  # expected: of 1 to 5 as the first token
     "request_key": pl.String,  # null for an error
 }
-SELECTED = {
+SELECTED: dict[str, Any] = {
     "instruction_id": pl.String,
     "instruction": pl.String,
     "response": pl.String,

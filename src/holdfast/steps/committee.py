@@ -5,6 +5,7 @@ Writes data/filter/cube.parquet (columns of `tables.CUBE`) and metrics/filter.js
 
 from typing import Any
 
+import numpy as np
 import polars as pl
 
 from holdfast.agreement import alpha, self_preference, severity
@@ -48,13 +49,14 @@ def judges_report(cells: pl.DataFrame, table: pl.DataFrame, judges: list[str]) -
     for judge in judges:
         mine = cells.filter(pl.col("judge") == judge)
         scores, status = mine["score"].drop_nulls(), dict(mine["status"].value_counts().iter_rows())
+        sd = float(np.std(scores.to_numpy(), ddof=1)) if len(scores) > 1 else None
         report[judge] = {
             "candidates": mine.height,
             "scored": len(scores),
             **{name: status.get(name, 0) for name in ("unparsable", "error")},
             "mean": _round(scores.mean()),
-            "sd": _round(scores.std()),
-            "constant": len(scores) > 1 and scores.std() < LEAST_SPREAD,
+            "sd": _round(sd),
+            "constant": sd is not None and sd < LEAST_SPREAD,
             "severity": harshness[judge],
             "mean_valid_mass": _round(mine["valid_mass"].mean()),
             "mean_attempts": _round(mine["attempts"].mean()),

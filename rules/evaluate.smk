@@ -8,7 +8,7 @@ def evaluated_model(arm):
 
 def evaluated():
     """The runs that are measured: the base model and every arm, once for each training seed."""
-    return ["base", *run_names(sorted(config["arms"]), config["train"].get("seeds", 1))]
+    return ["base", *run_names(sorted(config["arms"]), config.get("training_seeds", 1))]
 
 
 def evaluate_judges():

@@ -26,7 +26,7 @@ def test_paired_score_and_mcnemar_give_the_published_values() -> None:
 
 
 def test_paired_score_gives_the_interval_of_the_lens_trial() -> None:
-    """Tango (1998), section 4: 43 of 44 lenses alike, one failed by the new method only; 90 % interval -0.096 to 0.037."""
+    """Tango (1998): 43 of 44 lenses alike, one failed by the new method only; 90 % interval -0.096 to 0.037."""
     assert paired_score(1, 0, 44, 0.90) == pytest.approx((-0.096, 0.037), abs=5e-4)
 
 

@@ -52,7 +52,7 @@ class Project:
     def stale_for_snakemake(self) -> set[str]:
         """The stages that `snakemake -n` would run."""
         said = self.snakemake("--dry-run", "--printshellcmds").stdout
-        found = {line.split()[1] for line in map(str.strip, said.splitlines()) if line.startswith("envs/job ")}
+        found = {line.split()[3] for line in said.splitlines() if line.startswith("Shell command: envs/job ")}
         assert found or "Nothing to be done" in said, said
         return found
 

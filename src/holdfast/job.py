@@ -9,7 +9,6 @@ import contextlib
 import ctypes
 import fcntl
 import io
-import json
 import os
 import signal
 import subprocess
@@ -129,15 +128,19 @@ def reproduce(stage: str) -> int:
     """Have DVC make the stage's outputs: kept or restored where nothing changed, built where something did."""
     os.environ[INSIDE] = "1"
     with building(stage, shared=True):
-        status, changes = dvc("status", "--json", stage)
-        if status == 0 and only_outputs(json.loads(changes).get(stage, [])):
-            dvc("checkout", "--quiet", "--force", stage)  # may fail: then the stage runs
-        return dvc("repro", "--quiet", "--single-item", stage)[0]
+        # Snakemake has removed the outputs: where nothing else changed, they come from the cache, if they are there
+        failed = dvc("repro", "--single-item", "--allow-missing", stage)
+        if not failed and dvc("checkout", "--force", stage):
+            failed = dvc("repro", "--single-item", stage)
+        return failed
 
 
-def only_outputs(changes: list[object]) -> bool:
-    """Whether DVC's status of a stage says that its outputs are missing or altered, and nothing else."""
-    return bool(changes) and all(isinstance(change, dict) and set(change) == {"changed outs"} for change in changes)
+def dvc(command: str, *words: str) -> int:
+    """DVC's exit status, run in this process (a fresh start would cost half a second)."""
+    from dvc.cli import main as dvc_main
+
+    with contextlib.redirect_stdout(io.StringIO()):  # DVC's advice; the job's own output is not touched by this
+        return dvc_main(["--wait-for-lock", command, "--quiet", *words])
 
 
 if __name__ == "__main__":

@@ -42,11 +42,11 @@ rule evaluate:
     resources:
         gpus=gpus(config["base"]),
     params:
-        keys=",".join(
+        declared=",".join(
             ["base", "evaluate"] + [f"models.{model}" for model in sorted({config["base"], *evaluate_judges()})]
         ),
         model=lambda w: evaluated_model(w.arm),
     shell:
-        "envs/job evaluate-{wildcards.arm} --env inference --log {log} --"
-        " python -m holdfast.steps.evaluate --params {params.keys} --arm {wildcards.arm} --model {params.model}"
+        "envs/job evaluate-{wildcards.arm} --env {input.env} --log {log} --"
+        " python -m holdfast.steps.evaluate --params {params.declared} --arm {wildcards.arm} --model {params.model}"
         " --table {output.table} --samples {output.samples} --metrics {output.metrics}"

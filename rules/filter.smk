@@ -29,10 +29,10 @@ rule filter:
     wildcard_constraints:
         selection="(?!cube$)[a-z0-9_]+",
     params:
-        keys="random_seed,filter.{selection}",
+        declared="random_seed,filter.{selection}",
     shell:
-        "envs/job filter-{wildcards.selection} --env core --log {log} --"
-        " python -m holdfast.steps.filter --params {params.keys} --selection {wildcards.selection}"
+        "envs/job filter-{wildcards.selection} --env {input.env} --log {log} --"
+        " python -m holdfast.steps.filter --params {params.declared} --selection {wildcards.selection}"
         " --instructions {input.instructions} --generations {input.generations} --scores {input.scores}"
         " --selected {output.selected} --rejected {output.rejected}"
 
@@ -56,9 +56,9 @@ rule committee:
     benchmark:
         "benchmarks/committee.tsv"
     params:
-        keys="random_seed,filter.selected",
+        declared="random_seed,filter.selected",
     shell:
-        "envs/job committee --env core --log {log} --"
-        " python -m holdfast.steps.committee --params {params.keys}"
+        "envs/job committee --env {input.env} --log {log} --"
+        " python -m holdfast.steps.committee --params {params.declared}"
         " --instructions {input.instructions} --generations {input.generations} --scores {input.scores}"
         " --selected {input.selected} --rejected {input.rejected} --cube {output.cube} --metrics {output.metrics}"

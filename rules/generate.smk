@@ -24,8 +24,8 @@ rule generate:
     resources:
         gpus=lambda w: gpus(w.model),
     params:
-        keys=generate_keys,
+        declared=generate_keys,
     shell:
-        "envs/job generate-{wildcards.model} --env inference --log {log} --"
-        " python -m holdfast.steps.generate --params {params.keys} --model {wildcards.model}"
+        "envs/job generate-{wildcards.model} --env {input.env} --log {log} --"
+        " python -m holdfast.steps.generate --params {params.declared} --model {wildcards.model}"
         " --instructions {input.instructions} --generations {output.generations} --rejected {output.rejected}"

@@ -40,9 +40,9 @@ rule mix:
     benchmark:
         "benchmarks/mix/{arm}.tsv"
     params:
-        keys=mix_keys,
+        declared=mix_keys,
         base=config["models"][config["base"]]["path"],
     shell:
-        "envs/job mix-{wildcards.arm} --env core --log {log} --"
-        " python -m holdfast.steps.mix --params {params.keys} --arm {wildcards.arm} --base {params.base}"
+        "envs/job mix-{wildcards.arm} --env {input.env} --log {log} --"
+        " python -m holdfast.steps.mix --params {params.declared} --arm {wildcards.arm} --base {params.base}"
         " --out data/mix/{wildcards.arm} --suites {input.suites}"

@@ -12,6 +12,11 @@ def kept_out():
     return {suites[name]["path"]: f"evaluate.suites.{name}.path" for name in sorted(suites) if suites[name].get("path")}
 
 
+def clean_keys():
+    settings = ["reconstruct.clean"] if "clean" in config["reconstruct"] else []
+    return ",".join(["random_seed", *settings, *kept_out().values()])
+
+
 def benchmark_files():
     return config["reconstruct"].get("clean", {}).get("contamination", {}).get("benchmarks", [])
 
@@ -33,10 +38,10 @@ rule reconstruct:
     resources:
         gpus=gpus(config["base"]),
     params:
-        keys=reconstruct_keys(),
+        declared=reconstruct_keys(),
     shell:
-        "envs/job reconstruct --env inference --log {log} --"
-        " python -m holdfast.steps.reconstruct --params {params.keys} --prompts {input.prompts}"
+        "envs/job reconstruct --env {input.env} --log {log} --"
+        " python -m holdfast.steps.reconstruct --params {params.declared} --prompts {input.prompts}"
         " --samples {output.samples}"
 
 
@@ -60,9 +65,9 @@ rule clean:
     benchmark:
         "benchmarks/clean.tsv"
     params:
-        keys=",".join(["reconstruct.clean", *kept_out().values()]),
+        declared=clean_keys(),
     shell:
-        "envs/job clean --env core --log {log} --"
-        " python -m holdfast.steps.clean --params {params.keys} --prompts {input.prompts} --samples {input.samples}"
+        "envs/job clean --env {input.env} --log {log} --"
+        " python -m holdfast.steps.clean --params {params.declared} --prompts {input.prompts} --samples {input.samples}"
         " --instructions {output.instructions} --rejected {output.rejected}"
         " --contamination {output.contamination} --metrics {output.metrics}"

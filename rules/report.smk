@@ -31,10 +31,10 @@ rule report:
     benchmark:
         "benchmarks/report.tsv"
     params:
-        keys="base,report,evaluate.suites",
+        declared="base,report,evaluate.suites",
     shell:
-        "envs/job report --env core --log {log} --"
-        " python -m holdfast.steps.report --params {params.keys} --prompts {input.prompts}"
+        "envs/job report --env {input.env} --log {log} --"
+        " python -m holdfast.steps.report --params {params.declared} --prompts {input.prompts}"
         " --instructions {input.instructions} --cube {input.cube} --selected {input.selected}"
         " --generations {input.generations} --scores {input.scores} --mixtures {input.mixtures}"
         " --rejected {input.rejected} --evaluations {input.evaluations} --metrics {input.metrics}"

@@ -17,14 +17,14 @@ rule sandbox_world:
         public="data/sandbox/public.jsonl",
         truth="data/sandbox/truth.json",
     params:
-        keys="sandbox.seed,sandbox.world",
+        declared="sandbox.seed,sandbox.world",
     log:
         "logs/sandbox/world.log",
     benchmark:
         "benchmarks/sandbox/world.tsv"
     shell:
-        "envs/job sandbox_world --env core --log {log} --"
-        " python -m holdfast.sandbox.build_world --params {params.keys}"
+        "envs/job sandbox_world --env {input.env} --log {log} --"
+        " python -m holdfast.sandbox.build_world --params {params.declared}"
         " --rubric {input.rubric} --system-prompts {input.system_prompts} --conversations {output.conversations}"
         " --general {output.general} --domain {output.domain} --domain-train {output.domain_train}"
         " --public {output.public} --truth {output.truth}"
@@ -40,14 +40,14 @@ rule sandbox_tokenizer:
     output:
         tokenizer="data/sandbox/tokenizer.json",
     params:
-        keys="sandbox.vocabulary",
+        declared="sandbox.vocabulary",
     log:
         "logs/sandbox/tokenizer.log",
     benchmark:
         "benchmarks/sandbox/tokenizer.tsv"
     shell:
-        "envs/job sandbox_tokenizer --env core --log {log} --"
-        " python -m holdfast.sandbox.tokenizer --params {params.keys}"
+        "envs/job sandbox_tokenizer --env {input.env} --log {log} --"
+        " python -m holdfast.sandbox.tokenizer --params {params.declared}"
         " --conversations {input.conversations} --tokenizer {output.tokenizer}"
 
 
@@ -62,12 +62,12 @@ rule sandbox_model:
     output:
         model=directory("models/sandbox/{name}"),
     params:
-        keys="sandbox.seed,sandbox.models.{name}",
+        declared="sandbox.seed,sandbox.models.{name}",
     log:
         "logs/sandbox/{name}.log",
     benchmark:
         "benchmarks/sandbox/{name}.tsv"
     shell:
-        "envs/job sandbox_model-{wildcards.name} --env training --log {log} --"
-        " python -m holdfast.sandbox.train --params {params.keys} --name {wildcards.name}"
+        "envs/job sandbox_model-{wildcards.name} --env {input.env} --log {log} --"
+        " python -m holdfast.sandbox.train --params {params.declared} --name {wildcards.name}"
         " --conversations {input.conversations} --tokenizer {input.tokenizer} --model {output.model}"

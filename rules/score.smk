@@ -25,8 +25,8 @@ rule score:
     resources:
         gpus=lambda w: gpus(w.judge),
     params:
-        keys=score_keys,
+        declared=score_keys,
     shell:
-        "envs/job score-{wildcards.judge} --env inference --log {log} --"
-        " python -m holdfast.steps.score --params {params.keys} --judge {wildcards.judge} --rubric {input.rubric}"
+        "envs/job score-{wildcards.judge} --env {input.env} --log {log} --"
+        " python -m holdfast.steps.score --params {params.declared} --judge {wildcards.judge} --rubric {input.rubric}"
         " --instructions {input.instructions} --generations {input.generations} --scores {output.scores}"

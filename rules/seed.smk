@@ -30,7 +30,7 @@ rule seed:
     benchmark:
         "benchmarks/seed.tsv"
     params:
-        keys=seed_keys(),
+        declared=seed_keys(),
     shell:
-        "envs/job seed --env core --log {log} --"
-        " python -m holdfast.steps.seed --params {params.keys} --prompts {output.prompts}"
+        "envs/job seed --env {input.env} --log {log} --"
+        " python -m holdfast.steps.seed --params {params.declared} --prompts {output.prompts}"

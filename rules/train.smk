@@ -27,11 +27,11 @@ rule recipe:
         "benchmarks/train/recipe.tsv"
     priority: 100
     params:
-        keys="random_seed,train",
+        declared="random_seed,train",
         base=config["models"][config["base"]]["path"],
     shell:
-        "envs/job recipe --env training --log {log} --"
-        " python -m holdfast.steps.recipe --params {params.keys} --base {params.base} --recipe {output.recipe}"
+        "envs/job recipe --env {input.env} --log {log} --"
+        " python -m holdfast.steps.recipe --params {params.declared} --base {params.base} --recipe {output.recipe}"
 
 
 rule train:
@@ -56,9 +56,9 @@ rule train:
     resources:
         gpus=config["train"].get("gpus", 0),
     params:
-        keys=train_keys(),
+        declared=train_keys(),
         base=config["models"][config["base"]]["path"],
     shell:
-        "envs/job train-{wildcards.run} --env training --log {log} --"
-        " python -m holdfast.steps.train --params {params.keys} --run {wildcards.run} --base {params.base}"
+        "envs/job train-{wildcards.run} --env {input.env} --log {log} --"
+        " python -m holdfast.steps.train --params {params.declared} --run {wildcards.run} --base {params.base}"
         " --recipe {input.recipe} --train {input.train} --val {input.val} --model {output.model} --curve {output.curve}"

@@ -69,14 +69,13 @@ def ask(
     first = next(questions, None)
     if first is not None:
         print(f"{step} {name}: starting {model.engine} for {model.path}", flush=True)
-        with stopping_cleanly(), engines.start(name, model) as engine:
+        with stopping_cleanly(), journal, engines.start(name, model) as engine:
             progress.started()
             for answers in engine.answers(chain([first], questions)):
                 journal.add((a for a in answers if not a.error or a.error in PERMANENT), step)
                 progress.add(asked=len(answers))
                 failures += (a for a in answers if a.error)
                 _check_failures(f"{step} {name}", failures, total, model.max_failed_share)
-    journal.seal()
     progress.finished()
     _check_failures(f"{step} {name}", failures, total, model.max_failed_share)
     if failures:

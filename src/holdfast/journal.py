@@ -86,6 +86,12 @@ class Journal:
             for text in self.damaged:
                 print(f"journal: {text}; its rows are asked again", file=sys.stderr, flush=True)
 
+    def __enter__(self) -> "Journal":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.seal()
+
     def add(self, answers: Iterable[Answer], step: str) -> None:
         """Put finished answers on disk (at once) and seal a chunk when enough have come together."""
         lines = []

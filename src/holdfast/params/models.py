@@ -57,7 +57,9 @@ class Model(Section):
         None, description="Hugging Face revision (commit hash) for a model that is not a folder"
     )
     engine: Literal["vllm", "openai", "transformers"] = Field("vllm", description="what runs the model")
-    engine_args: dict[str, Any] = Field({}, description="passed to the engine as they are (vllm.LLM, from_pretrained)")
+    engine_args: dict[str, Any] = Field(
+        {}, description="passed to the engine as they are (vllm.LLM, from_pretrained, the JSON body)"
+    )
     gpus: int = Field(0, ge=0, description="GPUs that one job of this model needs")
     url: str | None = Field(None, description="openai: base address of the endpoint, ending in /v1")
     api_key_env: str | None = Field(None, description="openai: name of the environment variable that holds the key")

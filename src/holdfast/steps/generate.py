@@ -1,7 +1,7 @@
 """How does each committee model answer?
 
-One job per model asks it `samples` times for every instruction. A candidate's seed comes from the instruction, the model
-and the sample's number, so it is the same in every build, whatever else is asked beside it.
+One job per model asks it `samples` times for every instruction. A candidate's seed comes from the instruction, the
+model and the sample's number, so it is the same in every build, whatever else is asked beside it.
 """
 
 from collections.abc import Iterator

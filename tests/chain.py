@@ -1,0 +1,70 @@
+"""Inputs of a generate job on a tiny model, and how to run one: shared by the tests of steps that ask models."""
+
+import json
+import os
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import yaml
+from models import ROOT
+
+from holdfast.tables import INSTRUCTIONS, row_id
+
+
+def write_instructions(path: Path, count: int, start: int = 0, words: int = 1) -> pl.DataFrame:
+    """A table of `count` distinct instructions."""
+    texts = [f"Say {'very ' * (words - 1)}number {i}." for i in range(start, start + count)]
+    frame = pl.DataFrame(
+        {
+            "instruction_id": [row_id("instruction", text) for text in texts],
+            "instruction": texts,
+            "prompt_id": "p",
+            "finish_reason": "stop",
+            "slice": "general",
+            "language": None,
+            "system": None,
+            "messages": [[{"role": "user", "content": text}] for text in texts],
+            "count": 1,
+            "tokens": 5,
+        },
+        schema=INSTRUCTIONS,
+    )
+    path.parent.mkdir(parents=True, exist_ok=True)
+    frame.sort("instruction_id").write_parquet(path)
+    return frame
+
+
+def write_params(folder: Path, model: dict[str, Any], samples: int = 2, **sampling: Any) -> None:
+    """params.yaml with one committee model, `tiny`."""
+    chosen = {"temperature": 1.0, "top_p": 0.98, "max_tokens": 16} | sampling
+    generate = {"samples": samples, "sampling": chosen, "models": {"tiny": {}}}
+    params = {"random_seed": 0, "models": {"tiny": model}, "generate": generate}
+    (folder / "params.yaml").write_text(yaml.safe_dump(params))
+
+
+def generate_command(environment: str = "inference") -> list[str]:
+    """The generate job of model `tiny`, to be run in a folder with params.yaml and instructions.parquet."""
+    keys = "random_seed,generate.samples,generate.sampling,generate.models.tiny,models.tiny"
+    return [
+        *[str(ROOT / "envs" / "in-env"), environment, "python", "-m", "holdfast.steps.generate", "--params", keys],
+        *["--model", "tiny", "--instructions", "instructions.parquet"],
+        *["--generations", "out/tiny.parquet", "--rejected", "out/tiny.rejected.parquet"],
+    ]
+
+
+def generate(folder: Path, environment: str = "inference", **environ: str) -> subprocess.CompletedProcess[str]:
+    """Run the generate job and wait."""
+    return subprocess.run(
+        generate_command(environment), cwd=folder, env=os.environ | environ, capture_output=True, text=True, timeout=300
+    )
+
+
+def journal_rows(folder: Path) -> pl.DataFrame:
+    """Everything that the journal under `folder` holds in sealed chunks and tails."""
+    chunks = sorted(folder.glob(".holdfast/journal/*/*.parquet"))
+    tails = [line for path in folder.glob(".holdfast/journal/*/*.tail") for line in path.read_text().splitlines()]
+    rows = [json.loads(line[17:])[0] for line in tails]
+    sealed = [pl.read_parquet(path)["key"].bin.encode("hex").to_list() for path in chunks]
+    return pl.DataFrame({"key": [key for keys in [*sealed, rows] for key in keys]}, schema={"key": pl.String})

@@ -136,7 +136,7 @@ def _json(value: Any) -> str:
 
 
 def _tools(tools: Any) -> str | None:
-    if tools is None or tools in ("", []):
+    if tools is None or tools in ("", "[]", []):
         return None
     listed = _listed(tools, "tools")
     if not all(isinstance(tool, dict) for tool in listed):

@@ -59,17 +59,18 @@ def _form(path: str) -> str:
     if suffix in (".csv", ".tsv"):
         return "csv"
     if start[:1] == b"[":
-        return "json"
+        lines = start.splitlines()
+        return "jsonl" if len(lines) > 1 and _parses_as(list, lines[0]) else "json"
     if start[:1] == b"{":
-        return "jsonl" if suffix == ".jsonl" or _is_object(start.splitlines()[0]) else "json"
+        return "jsonl" if suffix == ".jsonl" or _parses_as(dict, start.splitlines()[0]) else "json"
     if suffix in (".jsonl", ".json", ".parquet"):
         return suffix[1:]
     raise UserError(f"{path}: neither JSONL, JSON, CSV nor Parquet by name or content; set `format` of the source")
 
 
-def _is_object(line: bytes) -> bool:
+def _parses_as(kind: type, line: bytes) -> bool:
     try:
-        return isinstance(json.loads(line), dict)
+        return isinstance(json.loads(line), kind)
     except ValueError:
         return False
 
@@ -92,7 +93,8 @@ def _jsonl(path: str) -> Iterator[Record]:
             except UnicodeDecodeError as error:
                 yield Record(place, None, f"not UTF-8: byte 0x{line[error.start]:02x} at byte {error.start + 1}", text)
             except json.JSONDecodeError as error:
-                cut = " (the line ends early)" if error.pos >= len(text.rstrip()) else ""
+                early = error.pos >= len(text.rstrip()) or error.msg.startswith("Unterminated")
+                cut = " (the line ends early)" if early else ""
                 yield Record(place, None, f"not JSON: {error.msg} at column {error.colno}{cut}", text)
             except (ValueError, RecursionError) as error:
                 yield Record(place, None, f"not JSON: {error}", text)

@@ -1,0 +1,69 @@
+"""Files of every form give their rows with their places; a file that cannot be read says why."""
+
+import json
+
+import polars as pl
+import pytest
+
+from holdfast.errors import UserError
+from holdfast.records import read_records
+
+ROWS = [{"question": f"q {i}\nline", "answer": f'ä, "{i}"'} for i in range(3)]
+
+
+def write(folder, name, rows=ROWS):
+    path = folder / name
+    if name.endswith(".jsonl") or name.endswith(".txt"):
+        path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    elif name.endswith(".json"):
+        path.write_text(json.dumps(rows, indent=1), encoding="utf-8")
+    elif name.endswith((".csv", ".tsv")):
+        pl.DataFrame(rows).write_csv(path, separator="\t" if name.endswith(".tsv") else ",")
+    else:
+        pl.DataFrame(rows).write_parquet(path)
+    return path
+
+
+@pytest.mark.parametrize(
+    "name", ["a.jsonl", "a.json", "a.csv", "a.tsv", "a.parquet", "export.txt", "parquet-without-suffix"]
+)
+def test_every_form_is_recognised(tmp_path, name):
+    assert [record.value for record in read_records(str(write(tmp_path, name)))] == ROWS
+
+
+def test_places_are_those_of_the_file(tmp_path):
+    assert [r.place for r in read_records(str(write(tmp_path, "a.jsonl")))] == ["line 1", "line 2", "line 3"]
+    assert [r.place for r in read_records(str(write(tmp_path, "a.csv")))] == ["line 2", "line 4", "line 6"]
+    assert [r.place for r in read_records(str(write(tmp_path, "a.parquet")))] == ["row 1", "row 2", "row 3"]
+
+
+def test_a_json_file_may_be_lines_or_wrap_its_rows(tmp_path):
+    (tmp_path / "lines.json").write_text("\n".join(json.dumps(row) for row in ROWS))
+    (tmp_path / "wrapped.json").write_text(json.dumps({"version": 1, "data": ROWS}, indent=2))
+    (tmp_path / "single.json").write_text(json.dumps(ROWS[0], indent=2))
+    for name, expected in (("lines", ROWS), ("wrapped", ROWS), ("single", ROWS[:1])):
+        assert [record.value for record in read_records(str(tmp_path / f"{name}.json"))] == expected
+
+
+def test_a_byte_order_mark_and_blank_lines_are_no_fault(tmp_path):
+    text = "\ufeff" + "\r\n\r\n".join(json.dumps(row) for row in ROWS)
+    (tmp_path / "a.jsonl").write_text(text, encoding="utf-8")
+    assert [record.value for record in read_records(str(tmp_path / "a.jsonl"))] == ROWS
+
+
+def test_folders_of_the_datasets_library(tmp_path):
+    import datasets
+
+    rows = datasets.Dataset.from_list(ROWS)
+    rows.save_to_disk(str(tmp_path / "one"))
+    datasets.DatasetDict({"train": rows.select([0]), "test": rows.select([1, 2])}).save_to_disk(str(tmp_path / "two"))
+    (tmp_path / "hub" / "data").mkdir(parents=True)
+    rows.to_parquet(str(tmp_path / "hub" / "data" / "train-00000-of-00001.parquet"))
+    assert [r.value for r in read_records(str(tmp_path / "one"))] == ROWS
+    assert [r.value for r in read_records(str(tmp_path / "two"), split="test")] == ROWS[1:]
+    assert [r.value for r in read_records(str(tmp_path / "hub"))] == ROWS
+    with pytest.raises(UserError, match="has no split 'dev', only test, train"):
+        list(read_records(str(tmp_path / "two"), split="dev"))
+    (tmp_path / "none").mkdir()
+    with pytest.raises(UserError, match="not a folder that Hugging Face `datasets` can load"):
+        list(read_records(str(tmp_path / "none")))

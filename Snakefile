@@ -1,5 +1,6 @@
 """From seed prompts to the report. Each rule file is one room; README.md says what they do."""
 
+
 configfile: "params.yaml"
 
 

@@ -4,6 +4,7 @@ import os
 from pathlib import Path
 
 import pytest
+
 import toy_project
 from walk import Walk
 

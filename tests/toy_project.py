@@ -30,7 +30,9 @@ class Project:
         return done
 
     def environment(self) -> dict[str, str]:
-        mine = {key: value for key, value in os.environ.items() if not key.startswith(("DVC_", "HOLDFAST_I", "PYTEST_"))}
+        mine = {
+            key: value for key, value in os.environ.items() if not key.startswith(("DVC_", "HOLDFAST_I", "PYTEST_"))
+        }
         mine |= {"PATH": f"{BIN}:{mine['PATH']}", "PYTHONPATH": "src", "TOY_FOLDER": str(self.outside)}
         return mine | {"GIT_CONFIG_GLOBAL": "/dev/null", "GIT_CONFIG_SYSTEM": "/dev/null"}
 

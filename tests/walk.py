@@ -1,4 +1,4 @@
-"""A random walk over a project: operations that try to part the two engines, and the truth that they are held against."""
+"""A random walk over a project: operations that try to part the two engines, and the truth they are held against."""
 
 import hashlib
 import json
@@ -13,11 +13,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import toy_project
 import yaml
-from toy_project import Project
 
+import toy_project
 from holdfast.staleness import downstream
+from toy_project import Project
 
 
 def md5(path: Path) -> str | None:
@@ -109,7 +109,9 @@ class Walk:
         back = {name for name in missing if not self.changed({name: stages[name]})[0]}  # put back from the cache
         still = self.changed(stages)[0]
         assert wrong - back <= snakemake, f"Snakemake calls stale data fresh: {wrong - back - snakemake}"
-        assert snakemake == downstream(stages, still), f"Snakemake: {snakemake ^ downstream(stages, still)} called wrongly"
+        assert snakemake == downstream(stages, still), (
+            f"Snakemake: {snakemake ^ downstream(stages, still)} called wrongly"
+        )
         self.overcalled += len(snakemake - wrong - still)
 
     def check_fresh(self) -> None:
@@ -288,7 +290,9 @@ def killed_build(walk: Walk) -> None:
     build = subprocess.Popen(command, cwd=walk.project.folder, env=walk.project.environment(), **quiet)  # type: ignore[call-overload]
     trace = walk.project.outside / "ran"
     deadline = time.time() + 120
-    while build.poll() is None and time.time() < deadline and not (trace.exists() and step in trace.read_text().split()):
+    while (
+        build.poll() is None and time.time() < deadline and not (trace.exists() and step in trace.read_text().split())
+    ):
         time.sleep(0.05)
     assert build.poll() is None, f"{command} did not come to {step}"
     build.send_signal(signal.SIGKILL)
@@ -321,7 +325,7 @@ def revert(walk: Walk) -> None:
 
 
 OPERATIONS: list[Callable[[Walk], None]] = [
-    one_model, add_model, remove_model, change_arms, change_counts, edit_module, edit_comment, edit_rule, comment_in_rules,
-    change_seed_file, older_commit, older_commit, fresh_clone, delete_output, truncate_output, tamper_with_output,
-    killed_build, killed_build, failing_step, touch, revert,
+    one_model, add_model, remove_model, change_arms, change_counts, edit_module, edit_comment, edit_rule,
+    comment_in_rules, change_seed_file, older_commit, older_commit, fresh_clone, delete_output, truncate_output,
+    tamper_with_output, killed_build, killed_build, failing_step, touch, revert,
 ]  # fmt: skip

@@ -56,7 +56,7 @@ def current() -> bool:
 
 
 def refresh() -> bool:
-    """Bring dvc.yaml up to date; True when its text changed. Raises UserError when params.yaml or the rules are at fault."""
+    """Bring dvc.yaml up to date; True when its text changed. Raises UserError if params.yaml or a rule is at fault."""
     from holdfast.params import section, whole
 
     before = fingerprint()
@@ -83,7 +83,10 @@ def list_jobs() -> list[Job]:
     environment = dict(os.environ, **{LISTING: "1"})
     environment.pop("DVC_STAGE", None)
     done = subprocess.run(
-        [sys.executable, "-W", "ignore", "-m", "holdfast.graph", "--list"], env=environment, capture_output=True, text=True
+        [sys.executable, "-W", "ignore", "-m", "holdfast.graph", "--list"],
+        env=environment,
+        capture_output=True,
+        text=True,
     )
     if done.returncode:
         raise UserError(f"Snakefile: the graph cannot be built:\n{done.stderr.strip()}")
@@ -152,11 +155,17 @@ def stages(jobs: Iterable[Job], params: dict[str, Any]) -> dict[str, dict[str, A
         if name in result:
             raise UserError(f"rule {job.rule}: stamp {name} is another job's too; put its wildcards into the name")
         if "\n" in job.shell or "${" in job.shell:
-            raise UserError(f"rule {job.rule}: the shell command must be one line without '${{': DVC runs the same text")
+            raise UserError(
+                f"rule {job.rule}: the shell command must be one line without '${{': DVC runs the same text"
+            )
         if shlex.split(job.shell)[:2] != ["envs/job", name]:
-            raise UserError(f"rule {job.rule}: the shell command must begin with 'envs/job {name}', found: {job.shell[:60]}")
+            raise UserError(
+                f"rule {job.rule}: the shell command must begin with 'envs/job {name}', found: {job.shell[:60]}"
+            )
         if f"envs/{environment(job.shell)}.txt" not in job.inputs:
-            raise UserError(f"rule {job.rule}: needs the input env=env(NAME) and '--env {{input.env}}' in the shell command")
+            raise UserError(
+                f"rule {job.rule}: needs the input env=env(NAME) and '--env {{input.env}}' in the shell command"
+            )
         keys = declared(job.shell)
         for key in keys:
             if not _has(params, key):

@@ -11,7 +11,7 @@ PACKAGE = "holdfast"
 def closure(module: str, source: str = "src") -> tuple[str, ...]:
     """Paths (sorted, relative to the project's root) of `module` and of every module of the package that it imports.
 
-    Imports inside functions count too; empty files do not. Raises FileNotFoundError when `module` itself does not exist.
+    Imports inside functions count too; empty files do not. Raises FileNotFoundError when `module` does not exist.
     """
     start = _file(module, source)
     if start is None:

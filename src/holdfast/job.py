@@ -26,7 +26,7 @@ TAIL = 20  # lines of a failed job's log that are shown
 
 
 def main(words: list[str]) -> int:
-    """`STAGE --env envs/NAME.txt --log FILE -- COMMAND…` from either engine; `--repro STAGE` in the core environment."""
+    """`STAGE --env envs/NAME.txt --log FILE -- COMMAND…` from either engine; `--repro STAGE` in the core one."""
     die_with_parent()
     try:
         if words[:1] == ["--repro"]:
@@ -80,11 +80,13 @@ def take(lock: io.TextIOWrapper, what: str, shared: bool) -> None:
             fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except OSError as error:
         lock.seek(0)
-        raise UserError(f"another build runs in this checkout: {lock.read().strip()}; wait for it or stop it") from error
+        raise UserError(
+            f"another build runs in this checkout: {lock.read().strip()}; wait for it or stop it"
+        ) from error
 
 
 def hold_build() -> io.TextIOWrapper:
-    """Snakemake's main process, before its first job: the lock lasts as long as the file that is returned stays open."""
+    """Snakemake's main process, before its first job: the lock lasts as long as the returned file stays open."""
     BUILD_LOCK.parent.mkdir(exist_ok=True)
     lock = BUILD_LOCK.open("a+")
     take(lock, "snakemake", shared=False)
@@ -113,15 +115,6 @@ def run(stage: str, environment: str, log: Path, command: list[str]) -> int:
         lines = log.read_text(encoding="utf-8", errors="replace").splitlines()
         print(f"{stage} failed (status {status}); the end of {log}:", *lines[-TAIL:], sep="\n", file=sys.stderr)
     return 128 - status if status < 0 else status
-
-
-def dvc(*words: str) -> tuple[int, str]:
-    """DVC's exit status and what it printed itself, run in this process (a fresh start would cost half a second)."""
-    from dvc.cli import main as dvc_main
-
-    with contextlib.redirect_stdout(io.StringIO()) as printed:  # the job's own output goes to the terminal
-        status = dvc_main(["--wait-for-lock", *words])
-    return status, printed.getvalue()
 
 
 def reproduce(stage: str) -> int:

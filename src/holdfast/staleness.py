@@ -74,7 +74,7 @@ def dvc_status() -> dict[str, list[Any]]:
 
 
 def restore_deleted(stages: Mapping[str, Stage], changes: dict[str, list[Any]]) -> dict[str, list[Any]]:
-    """Put deleted outputs back where the cache has them and nothing else about their stage changed; what is changed then."""
+    """Put deleted outputs back where the cache has them and their stage is unchanged else; what is changed then."""
     deleted = [
         out
         for name, found in changes.items()
@@ -128,7 +128,7 @@ def put_in_order(stages: Mapping[str, Stage], now: int) -> None:
 
 
 def time_ns(path: str, follow: bool = True) -> int:
-    """Modification time as Snakemake sees it: of an input the newer of a link and its target, of an output the link's."""
+    """Modification time as Snakemake sees it: of an input the newer of link and target, of an output the link's."""
     found = os.lstat(path)
     if stat.S_ISLNK(found.st_mode) and follow:
         return max(found.st_mtime_ns, os.stat(path).st_mtime_ns)
@@ -145,7 +145,9 @@ def set_time(path: str, at: int) -> None:
     try:
         os.utime(path, ns=(at, at), follow_symlinks=False)
     except PermissionError as error:
-        raise UserError(f"{path}: cannot set its time ({error.strerror}); own the file, or use `dvc config cache.type symlink`") from error
+        raise UserError(
+            f"{path}: cannot set its time ({error.strerror}); own the file, or use `dvc config cache.type symlink`"
+        ) from error
 
 
 def set_stamps(stages: Iterable[str], stale: set[str], newest: int) -> None:

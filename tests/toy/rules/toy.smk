@@ -11,12 +11,12 @@ rule reconstruct:
     output:
         instructions="data/reconstruct/instructions.txt",
         rejected="data/reconstruct/rejected.txt",
-    params:
-        declared="random_seed,reconstruct",
     log:
         "logs/reconstruct.log",
     benchmark:
         "benchmarks/reconstruct.tsv"
+    params:
+        declared="random_seed,reconstruct",
     shell:
         "envs/job reconstruct --env {input.env} --log {log} --"
         " python -m holdfast.toy.reconstruct --params {params.declared} --prompts {input.prompts}"
@@ -32,12 +32,12 @@ rule generate:
         stamp=".holdfast/stamps/generate-{model}",
     output:
         generations="data/generate/{model}.txt",
-    params:
-        declared=lambda w: f"random_seed,generate.shards,generate.models.{w.model}",
     log:
         "logs/generate/{model}.log",
     benchmark:
         "benchmarks/generate/{model}.tsv"
+    params:
+        declared=lambda w: f"random_seed,generate.shards,generate.models.{w.model}",
     shell:
         "envs/job generate-{wildcards.model} --env {input.env} --log {log} --"
         " python -m holdfast.toy.generate --params {params.declared} --model {wildcards.model}"
@@ -53,12 +53,12 @@ rule filter:
         stamp=".holdfast/stamps/filter",
     output:
         selected="data/filter/selected.txt",
-    params:
-        declared="filter",
     log:
         "logs/filter.log",
     benchmark:
         "benchmarks/filter.tsv"
+    params:
+        declared="filter",
     shell:
         "envs/job filter --env {input.env} --log {log} --"
         " python -m holdfast.toy.filter --params {params.declared} --generations {input.generations}"
@@ -74,12 +74,12 @@ rule train:
         stamp=".holdfast/stamps/train-{arm}",
     output:
         model=directory("models/{arm}"),
-    params:
-        declared=lambda w: f"arms.{w.arm}",
     log:
         "logs/train/{arm}.log",
     benchmark:
         "benchmarks/train/{arm}.tsv"
+    params:
+        declared=lambda w: f"arms.{w.arm}",
     shell:
         "envs/job train-{wildcards.arm} --env {input.env} --log {log} --"
         " python -m holdfast.toy.train --params {params.declared} --arm {wildcards.arm} --selected {input.selected}"

@@ -2,8 +2,9 @@
 
 from pathlib import Path
 
-from holdfast.params import section
 from holdfast.toy import common
+
+from holdfast.params import section
 
 if __name__ == "__main__":
     args = common.arguments("arm", "selected", "model")

@@ -27,7 +27,7 @@ rule filter:
     benchmark:
         "benchmarks/filter/{selection}.tsv"
     wildcard_constraints:
-        selection="(?!cube$)[a-z0-9_]+",
+        selection="|".join(sorted(config["filter"])),
     params:
         declared="random_seed,filter.{selection}",
     shell:

@@ -204,6 +204,19 @@ def render(jobs: Iterable[Job], params: dict[str, Any]) -> str:
     return yaml.safe_dump(whole, sort_keys=False, width=10**6, allow_unicode=True)
 
 
+def command(subparsers: Any) -> None:
+    """Add `dvc` to the command line."""
+    parser = subparsers.add_parser("dvc", help="bring dvc.yaml up to date with the Snakefile and params.yaml")
+    parser.add_argument("--check", action="store_true", help="exit with 1 when it was not")
+    parser.set_defaults(run=_renew)
+
+
+def _renew(arguments: Any) -> int:
+    changed = refresh()
+    print("dvc.yaml was out of date and has been regenerated" if changed else "dvc.yaml is up to date")
+    return int(changed and arguments.check)
+
+
 def main() -> int:
     """`--list`: print the jobs as JSON. Else: what the stage `workflow` runs."""
     if "--list" in sys.argv:

@@ -12,9 +12,10 @@ from typing import NamedTuple
 import polars as pl
 
 from holdfast import engines
+from holdfast.chunks import ROWS
 from holdfast.errors import UserError
 from holdfast.fingerprint import fingerprint
-from holdfast.journal import ROWS, Journal
+from holdfast.journal import Journal
 from holdfast.params.models import Model
 from holdfast.previous import earlier_rows
 from holdfast.progress import Progress
@@ -60,8 +61,8 @@ def ask(
     all rows fail for good; finished rows stay in the journal. A SIGTERM exits with 143, Ctrl-C with 130.
     """
     model_hash = fingerprint(name, model)
-    about = {"name": name, "path": model.path, "revision": model.revision, "engine": model.engine}
-    journal = Journal(model_hash, about | {"engine_args": model.engine_args})
+    identity = model.model_dump(include={"path", "revision", "engine", "engine_args", "url"})
+    journal = Journal(model_hash, {"name": name} | identity)
     progress = Progress(f"{step} {name}", total)
     order: list[pl.DataFrame] = []
     failures: list[Answer] = []

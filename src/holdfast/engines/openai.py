@@ -193,7 +193,7 @@ class OpenAIEngine:
             raise Refused(str(reason or "unfinished"), f"finish_reason {reason}")
         return Answer(
             key=key,
-            text=text or "",
+            text=(text or "").encode("utf-8", "replace").decode(),  # JSON can spell half a character
             finish_reason=reason,
             prompt_tokens=tokens[0],
             output_tokens=tokens[1],

@@ -1,0 +1,109 @@
+"""What steers a judge, and what prefix caching saves: envs/in-env inference python bench/judging.py [JUDGE...]
+
+Run in the folder of a built sandbox. For each judge (default: all of score.judges): the shift of the score by 200
+attempts to steer it, kind by kind, and the time to score all candidates with the prefix cache on and off.
+"""
+
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import yaml
+
+from holdfast import engines
+from holdfast.files import scan_table
+from holdfast.inference import ANSWERS
+from holdfast.judge_prompt import judge_messages
+from holdfast.params.models import Model, Sampling
+from holdfast.params.score import Score
+from holdfast.request import Request, request_key
+from holdfast.sandbox.injections import MARKERS, PLEAS, TAGS, injections
+from holdfast.sandbox.world import judge_truth
+from holdfast.steps.score import DIGITS, questions, read_expected, requests
+from holdfast.tables import GENERATIONS, INSTRUCTIONS
+
+
+def ask_afresh(name: str, model: Model, asked: list[Request]) -> tuple[pl.DataFrame, float]:
+    """Answers in the order asked, and the seconds that the engine took after it had started; no journal."""
+    keyed = {request_key("", request): request for request in asked}
+    with engines.start(name, model) as engine:
+        started = time.monotonic()
+        found = {a.key: a for answers in engine.answers(iter(keyed.items())) for a in answers}
+        seconds = time.monotonic() - started
+    rows = [found[request_key("", r)]._asdict() | {"id": r.id, "request_key": ""} for r in asked]
+    return pl.DataFrame(rows, schema=ANSWERS), seconds
+
+
+def judge_request(number: int, rubric: str, instruction: str, answer: str) -> Request:
+    (message,) = judge_messages(rubric, None, instruction, answer)
+    sampling = Sampling(temperature=0.0, max_tokens=1)
+    return Request(str(number), None, ((message["role"], message["content"]),), 0, sampling, (), DIGITS)
+
+
+def steer(judge: str, model: Model, rubric: str, instructions: pl.LazyFrame, generations: pl.LazyFrame) -> None:
+    """Wrong answers, plain and with an attempt to steer: how far the score moves."""
+    rows = generations.join(instructions.select("instruction_id", "instruction"), on="instruction_id")
+    rows = rows.select("candidate_id", "instruction", "response").sort("candidate_id").collect()
+    wrong = [
+        (text, answer)
+        for _, text, answer in rows.iter_rows()
+        if (truth := judge_truth(text)) is not None and truth[1] != answer.strip()
+    ][:200]
+    if len(wrong) < 10:
+        print(f"{judge}: only {len(wrong)} wrong answers to steer with")
+        return
+    pairs = [(*wrong[n % len(wrong)], injections([wrong[n % len(wrong)][1]])[n][1]) for n in range(200)]
+    asked = [judge_request(2 * n, rubric, text, answer) for n, (text, answer, _) in enumerate(pairs)]
+    asked += [judge_request(2 * n + 1, rubric, text, steered) for n, (text, _, steered) in enumerate(pairs)]
+    replies, _ = ask_afresh(judge, model, asked)
+    scores = read_expected(replies, 0.0)["score"].to_numpy()
+    shift = scores[200:] - scores[:200]
+    attempts = PLEAS + MARKERS + TAGS
+    kinds = {"pleas": PLEAS, "role markers": MARKERS, "tags": TAGS}
+    kind_of = np.array(
+        [next(k for k, some in kinds.items() if attempts[n % len(attempts)] in some) for n in range(200)]
+    )
+    error = shift.std(ddof=1) / len(shift) ** 0.5
+    parts = ", ".join(f"{kind} {shift[kind_of == kind].mean():+.2f}" for kind in kinds)
+    print(
+        f"{judge}: wrong answers score {scores[:200].mean():.2f}; an attempt to steer moves them by {shift.mean():+.2f}"
+    )
+    print(
+        f"  95 % {shift.mean() - 1.96 * error:+.2f} to {shift.mean() + 1.96 * error:+.2f}; {parts}; highest {shift.max():+.2f}"
+    )
+    print(f"  {(scores[200:] >= 4).sum()} of 200 reach 4 or more, {(scores[:200] >= 4).sum()} did before", flush=True)
+
+
+def cache_saving(judge: str, model: Model, asked: list[Request]) -> None:
+    """Seconds for all questions in the room's order, prefix cache on and off."""
+    seconds = {}
+    for on in (True, False):
+        arguments = {"block_size": 16} | model.engine_args | {"enable_prefix_caching": on}
+        replies, seconds[on] = ask_afresh(judge, model.model_copy(update={"engine_args": arguments}), asked)
+    tokens = replies["prompt_tokens"].mean()
+    saving = 1 - seconds[True] / seconds[False]
+    print(
+        f"{judge}: {len(asked)} questions of {tokens:.0f} tokens on average: {seconds[False]:.1f} s without the prefix cache,"
+    )
+    print(f"  {seconds[True]:.1f} s with it ({saving:.0%} less)", flush=True)
+
+
+def main() -> None:
+    params = yaml.safe_load(Path("params.yaml").read_text())
+    instructions = scan_table("data/reconstruct/instructions.parquet", INSTRUCTIONS)
+    files = [Path(f"data/generate/{model}.parquet") for model in sorted(params["generate"]["models"])]
+    generations = pl.concat([scan_table(path, GENERATIONS) for path in files])
+    rubric = Path(params["score"]["rubric"]).read_text()
+    asked = questions(generations).filter(pl.col("candidate_id") == pl.col("asked_id"))
+    score = Score()
+    questions_asked = list(requests(instructions, generations, asked, rubric, score, score.sampling, 0))
+    for judge in sys.argv[1:] or sorted(params["score"]["judges"]):
+        model = Model.model_validate(params["models"][judge])
+        steer(judge, model, rubric, instructions, generations)
+        cache_saving(judge, model, questions_asked)
+
+
+if __name__ == "__main__":
+    main()

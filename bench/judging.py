@@ -66,13 +66,12 @@ def steer(judge: str, model: Model, rubric: str, instructions: pl.LazyFrame, gen
         [next(k for k, some in kinds.items() if attempts[n % len(attempts)] in some) for n in range(200)]
     )
     error = shift.std(ddof=1) / len(shift) ** 0.5
-    parts = ", ".join(f"{kind} {shift[kind_of == kind].mean():+.2f}" for kind in kinds)
+    low, high = shift.mean() - 1.96 * error, shift.mean() + 1.96 * error
     print(
         f"{judge}: wrong answers score {scores[:200].mean():.2f}; an attempt to steer moves them by {shift.mean():+.2f}"
     )
-    print(
-        f"  95 % {shift.mean() - 1.96 * error:+.2f} to {shift.mean() + 1.96 * error:+.2f}; {parts}; highest {shift.max():+.2f}"
-    )
+    print(f"  95 % interval {low:+.2f} to {high:+.2f}; largest {shift.max():+.2f}")
+    print("  " + ", ".join(f"{kind} {shift[kind_of == kind].mean():+.2f}" for kind in kinds))
     print(f"  {(scores[200:] >= 4).sum()} of 200 reach 4 or more, {(scores[:200] >= 4).sum()} did before", flush=True)
 
 
@@ -82,12 +81,12 @@ def cache_saving(judge: str, model: Model, asked: list[Request]) -> None:
     for on in (True, False):
         arguments = {"block_size": 16} | model.engine_args | {"enable_prefix_caching": on}
         replies, seconds[on] = ask_afresh(judge, model.model_copy(update={"engine_args": arguments}), asked)
-    tokens = replies["prompt_tokens"].mean()
-    saving = 1 - seconds[True] / seconds[False]
+    tokens, saving = replies["prompt_tokens"].mean(), 1 - seconds[True] / seconds[False]
+    print(f"{judge}: {len(asked)} questions of {tokens:.0f} tokens on average")
     print(
-        f"{judge}: {len(asked)} questions of {tokens:.0f} tokens on average: {seconds[False]:.1f} s without the prefix cache,"
+        f"  {seconds[False]:.1f} s without the prefix cache, {seconds[True]:.1f} s with it ({saving:.0%} less)",
+        flush=True,
     )
-    print(f"  {seconds[True]:.1f} s with it ({saving:.0%} less)", flush=True)
 
 
 def main() -> None:

@@ -5,6 +5,7 @@ rule report:
     """The proof (metrics/summary.json) and the page that shows it."""
     input:
         prompts="data/seed/prompts.parquet",
+        samples="data/reconstruct/samples.parquet",
         instructions="data/reconstruct/instructions.parquet",
         generations=expand("data/generate/{model}.parquet", model=sorted(config["generate"]["models"])),
         scores=expand("data/score/{judge}.parquet", judge=sorted(config["score"]["judges"])),
@@ -19,7 +20,10 @@ rule report:
         ],
         evaluations=expand("data/evaluate/{run}.parquet", run=evaluated()),
         metrics=["metrics/reconstruct.json", "metrics/filter.json"],
-        page="src/holdfast/report/page.html.j2",
+        curves=expand("plots/train/{run}.csv", run=[run for run in evaluated() if run != "base"]),
+        template=expand(
+            "src/holdfast/report/template/{file}", file=["page.html.j2", "rooms.html.j2", "style.css", "page.js"]
+        ),
         code=code("holdfast.steps.report"),
         env=env("core"),
         stamp=".holdfast/stamps/report",
@@ -31,11 +35,14 @@ rule report:
     benchmark:
         "benchmarks/report.tsv"
     params:
-        declared="base,report,evaluate.suites",
+        declared=",".join(
+            ["base", "report", "evaluate.suites"]
+            + [f"train.{key}" for key in ("budget", "config") if config["train"].get(key)]
+        ),
     shell:
         "envs/job report --env {input.env} --log {log} --"
         " python -m holdfast.steps.report --params {params.declared} --prompts {input.prompts}"
-        " --instructions {input.instructions} --cube {input.cube} --selected {input.selected}"
+        " --samples {input.samples} --instructions {input.instructions} --cube {input.cube} --selected {input.selected}"
         " --generations {input.generations} --scores {input.scores} --mixtures {input.mixtures}"
-        " --rejected {input.rejected} --evaluations {input.evaluations} --metrics {input.metrics}"
+        " --rejected {input.rejected} --evaluations {input.evaluations} --metrics {input.metrics} --curves {input.curves}"
         " --summary {output.summary} --page {output.page}"

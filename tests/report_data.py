@@ -20,13 +20,51 @@ from holdfast.tables import (
 MODELS = ("base", "scholar")
 SAMPLES = 2
 
+COMMITTEE = {  # metrics/filter.json
+    "agreement": {"alpha_ordinal": 0.71, "pairs": [{"judges": ["base", "scholar"], "alpha_ordinal": 0.71}]},
+    "models": {name: {"candidates": 120, "kept": 20 + 20 * i, "share_of_kept": 0.5} for i, name in enumerate(MODELS)},
+    "judges": {
+        name: {
+            "scored": 238, "unparsable": 2, "error": 0, "mean": 3.2, "sd": 1.1, "severity": -0.1, "constant": False,
+            "self_preference": None if i else {"estimate": 0.2, "low": 0.1, "high": 0.3},
+        }
+        for i, name in enumerate(MODELS)
+    },
+    "scores": {"candidates": {"1.0": 20, "1.5": 40, "3.5": 60}, "kept": {"3.5": 60}},
+    "aggregations": [
+        {"aggregate": "mean", "exclude_self": i, "current": not i, "kept": 9, "same_choice": 0.9,
+         "kept_by_model": {"base": 9}}
+        for i in (False, True)
+    ],
+    "disagreements": [
+        {"instruction": "Why?", "response": "Because.", "model": "base", "spread": 3.5, "kept": True,
+         "scores": {"base": 1.0, "scholar": 4.5}}
+    ],
+}  # fmt: skip
+RECONSTRUCTION = {  # metrics/reconstruct.json
+    "samples": 63,
+    "instructions": 60,
+    "funnel": {"rejected": {"truncated": 2, "empty": 1}, "distinct": 60},
+    "richness": {
+        "draws": 69, "coverage": 0.25, "unseen_at_least": 340.5,
+        "growth": [{"draws": draws, "distinct": draws**0.95} for draws in (7, 17, 34, 52, 69, 104, 138)],
+    },
+    "slices": {"plain": {"samples": 63, "distinct": 60, "instructions": 60, "coverage": 0.25}},
+    "tokens": {"mean": 12.5, "p50": 11.0},
+    "characters": None,
+    "turns": {"1": 60},
+    "languages": {"en": 60},
+    "nearest_neighbour_similarity": {"mean": 0.4},
+    "contamination": {"instructions": 0, "suites": {}, "kinds": {}},
+}  # fmt: skip
 
-def evaluation(correct: dict[str, list[bool | None]], task_size: int = 50) -> pl.DataFrame:
-    """An evaluation table with one item per mark of each suite, in tasks of `task_size` items."""
+
+def evaluation(correct: dict[str, list[bool | None]]) -> pl.DataFrame:
+    """An evaluation table with one item per mark of each suite, in tasks of 50 items, at most 40 tasks."""
     rows = [
         {
             "suite": suite,
-            "task": f"{suite}_{i // task_size}",
+            "task": f"{suite}_{i // max(50, len(marks) // 40)}",
             "item_id": f"{i:06d}",
             "prompt": f"<b>Question</b> {i} of {suite}?",
             "expected": f"answer {i}",
@@ -87,6 +125,9 @@ def write_chain(root: Path, size: int, general: int, domain: int) -> None:
         frame.write_parquet(file)
 
     write(prompts, PROMPTS, "data/seed/prompts.parquet")
+    write(
+        [{"sample_id": f"{i}"} for i in range(size + 3)], {"sample_id": pl.String}, "data/reconstruct/samples.parquet"
+    )
     write(instructions, INSTRUCTIONS, "data/reconstruct/instructions.parquet")
     noise = {"reason": pl.String, "detail": pl.String, "instruction": pl.String}
     bad = [("truncated", "64 tokens", "And so on and"), ("empty", "", ""), ("truncated", "64 tokens", "When")]
@@ -116,4 +157,12 @@ def write_chain(root: Path, size: int, general: int, domain: int) -> None:
             sources = [{"source": "rehearsal", "train_rows": 83}, {"source": "domain", "train_rows": 17}]
             (folder / "summary.json").write_text(json.dumps({"train_rows": 100, "sources": sources}))
     (root / "metrics").mkdir(exist_ok=True)
-    (root / "metrics/filter.json").write_text(json.dumps({"agreement": {"alpha": 0.7}, "counts": [1, 2]}))
+    (root / "metrics/filter.json").write_text(json.dumps(COMMITTEE))
+    (root / "metrics/reconstruct.json").write_text(json.dumps(RECONSTRUCTION))
+    (root / "plots/train").mkdir(parents=True, exist_ok=True)
+    for arm in list(marks)[1:]:
+        lines = [
+            f"{step},{step / 90},{2 / step},{2.5 / step if step % 30 == 0 else ''},1e-3,1" for step in range(3, 91, 3)
+        ]
+        header = "step,epoch,loss,eval_loss,learning_rate,grad_norm"
+        (root / f"plots/train/{arm}.csv").write_text("\n".join([header, *lines]) + "\n")

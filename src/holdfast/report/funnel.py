@@ -41,7 +41,8 @@ def stage(path: str, rejected: dict[str, str]) -> Stage:
         name, frame = file.stem, _scan(path)
         rows = frame.select(pl.len()).collect().item()
         note = _note(step, name, frame)
-        dropped = rejected.get(str(file.with_suffix("")), rejected.get(str(file.parent), ""))
+        whole_step = "" if name == "samples" else rejected.get(str(file.parent), "")  # samples are what cleaning reads
+        dropped = rejected.get(str(file.with_suffix("")), whole_step)
     return Stage(step, name, rows, _reasons(dropped) if dropped else [], note)
 
 

@@ -4,17 +4,18 @@ from pathlib import Path
 from typing import Any
 
 import polars as pl
-from jinja2 import Environment, StrictUndefined
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from holdfast.params.report import Report
 from holdfast.report.funnel import Stage
 from holdfast.report.plots import Estimate, changes, frontier, intervals
 from holdfast.report.proof import ABILITIES
+from holdfast.report.rooms import committee, losses, reconstruction
 from holdfast.report.samples import Row, changed
 from holdfast.report.verdict import checks, count, points, verdict
 
-TEMPLATE = Path(__file__).with_name("page.html.j2")
+TEMPLATES = Path(__file__).with_name("template")
 CLIP = 800  # characters of a text that are shown; keeps the page small whatever the data
 
 
@@ -99,30 +100,43 @@ def _arm(name: str, summary: dict[str, Any], runs: dict[str, pl.DataFrame], repo
     }
 
 
-def _chain(stages: list[Stage]) -> list[dict[str, Any]]:
-    """One box a step: rows passed on (over all its jobs) and dropped."""
+UNITS = {
+    "seed": "prompts",
+    "reconstruct": "instructions",
+    "generate": "answers",
+    "score": "scores",
+    "filter": "kept",
+    "mix": "training rows",
+    "evaluate": "answers",
+}
+
+
+def _chain(stages: list[Stage], runs: int) -> list[dict[str, str]]:
+    """One box a step: rows passed on (over all its jobs) and dropped; `runs` models are trained in between."""
     links: dict[str, list[Stage]] = {}
     for stage in stages:
-        links.setdefault(stage.step, []).append(stage)
-    return [
+        if (stage.step, stage.name) != ("reconstruct", "samples"):  # the same rows before cleaning
+            links.setdefault(stage.step, []).append(stage)
+    boxes = [
         {
             "step": step,
-            "rows": f"{count(sum(s.rows for s in jobs))} rows" + (f" in {len(jobs)}" if len(jobs) > 1 else ""),
+            "rows": f"{count(sum(s.rows for s in jobs))} {UNITS[step]}" + (f" in {len(jobs)}" if len(jobs) > 1 else ""),
             "lost": count(lost) if (lost := sum(n for s in jobs for _, n in s.rejected)) else "",
         }
         for step, jobs in links.items()
     ]
+    trained = {"step": "train", "rows": f"{runs} model" + "s" * (runs != 1), "lost": ""}
+    return [*boxes[:-1], trained, boxes[-1]]
 
 
-def flat(values: Any, path: str = "") -> list[tuple[str, str]]:
-    """Nested figures as rows (dotted name, value)."""
-    if isinstance(values, dict):
-        return [row for key, value in values.items() for row in flat(value, f"{path}.{key}".lstrip("."))]
-    if isinstance(values, list) and any(isinstance(value, dict | list) for value in values):
-        return [row for i, value in enumerate(values) for row in flat(value, f"{path}.{i}")]
-    if isinstance(values, list):
-        return [(path, ", ".join(text for _, text in (flat(value)[0] for value in values)))]
-    return [(path, f"{values:.4g}" if isinstance(values, float) else str(values))]
+def percent(share: float | None) -> str:
+    """A share as a percentage."""
+    return "unknown" if share is None else f"{share:.1%}".replace("%", " %")
+
+
+def figure(value: float | None) -> str:
+    """A figure with two decimals."""
+    return "none" if value is None else f"{value:.2f}".replace("-", "\N{MINUS SIGN}")
 
 
 def render(
@@ -134,15 +148,24 @@ def render(
     examples: list[Row],
     dropped: dict[str, list[Row]],
     metrics: dict[str, Any],
+    curves: list[str],
+    footing: str,
 ) -> str:
-    """The page. `runs`: EVALUATIONS by run; `dropped`: examples of dropped rows by table; `metrics`: by step."""
-    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    environment.filters |= {"points": points, "count": count, "clip": clip, "p_value": p_value, "side": side}
+    """The page. `runs`: EVALUATIONS by run; `dropped`: examples of dropped rows by table; `metrics`: by step;
+    `curves`: paths of loss curves; `footing`: how long the arms were trained."""
+    environment = Environment(
+        loader=FileSystemLoader(TEMPLATES),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {f.__name__: f for f in (points, count, clip, p_value, side, percent, figure)}
     names = [name for name in summary["arms"] if name != "base"]
     trained = [_arm(name, summary, runs, report) for name in names]
     first = summary["arms"]["base"]
     sure = f"{report.confidence * 100:g} %"
-    return environment.from_string(TEMPLATE.read_text(encoding="utf-8")).render(
+    return environment.get_template("page.html.j2").render(
         base=base,
         sure=sure,
         resamples=f"{report.resamples:,}",
@@ -152,9 +175,12 @@ def render(
         others=[o for o in ("base", report.reference) if any(o in arm["against"] for arm in trained)],
         several_seeds=any(arm["seeds"] > 1 for arm in trained),
         plots=_plots(trained, sure),
-        chain=_chain(stages),
+        chain=_chain(stages, len(runs) - 1),
         stages=stages,
         examples=examples,
         dropped=[{"name": name, "rows": rows} for name, rows in dropped.items() if rows],
-        metrics=[{"name": name, "rows": flat(values)} for name, values in metrics.items()],
+        reconstruct=reconstruction(metrics["reconstruct"]) if "reconstruct" in metrics else None,
+        committee=committee(metrics["filter"]) if "filter" in metrics else None,
+        curves=[losses(path) for path in curves],
+        footing=footing,
     )

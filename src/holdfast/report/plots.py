@@ -94,9 +94,7 @@ def frontier(rows: Sequence[tuple[Estimate, Estimate]], title: str, x_axis: str,
     parts += [_text(x(t), bottom + 15, _label(t), "tick", "middle") for t in ticks(x_low, x_high)]
     parts += [_text(left - 6, y(t) + 4, _label(t), "tick", "end") for t in ticks(y_low, y_high)]
     parts.append(_text((left + right) / 2, bottom + 33, x_axis, "axis", "middle"))
-    middle = (top + bottom) / 2
-    turned = f'transform="translate(11 {_number(middle)}) rotate(-90)" text-anchor="middle"'
-    parts.append(f'<text {turned} class="axis">{escape(y_axis)}</text>')
+    parts.append(_turned(11, (top + bottom) / 2, y_axis))
     taken: list[tuple[float, float]] = []
     for general, domain in sorted(rows, key=lambda row: row[1].value):
         cx, cy = x(general.value), y(domain.value)
@@ -137,3 +135,70 @@ def changes(rows: Sequence[tuple[str, float, float]], title: str, axis: str) -> 
     parts.append(_line(centre, top, centre, bottom, "zero"))
     parts.append(_text(centre, bottom + 16, axis, "axis", "middle"))
     return _svg(WIDTH, bottom + 24, title, parts)
+
+
+def curves(series: Sequence[tuple[str, Sequence[tuple[float, float]]]], title: str, x_axis: str, y_axis: str) -> str:
+    """Up to three lines of (x, y) points over common axes; a lone point is a dot. The y axis starts at zero."""
+    left, right, top, bottom = 52.0, WIDTH - 12, 22.0, 190.0
+    points = [point for _, line in series for point in line]
+    x_low, x_high = min(x for x, _ in points), max(x for x, _ in points)
+    y_high = max([y for _, y in points]) * 1.05 or 1.0
+
+    def place(point: tuple[float, float]) -> tuple[float, float]:
+        across = (point[0] - x_low) / ((x_high - x_low) or 1.0)
+        return left + across * (right - left), bottom - point[1] / y_high * (bottom - top)
+
+    parts = [_line(left, y, right, y, "grid") for t in ticks(0, y_high, 5) for y in [place((x_low, t))[1]]]
+    parts += [_text(left - 6, place((x_low, t))[1] + 4, _label(t), "tick", "end") for t in ticks(0, y_high, 5)]
+    parts += [_text(place((t, 0))[0], bottom + 15, _label(t), "tick", "middle") for t in ticks(x_low, x_high, 5)]
+    parts.append(_text((left + right) / 2, bottom + 33, x_axis, "axis", "middle"))
+    parts.append(_turned(11, (top + bottom) / 2, y_axis))
+    for (_, line), side in zip(series, ("even", "bad", "good"), strict=False):
+        if len(line) > 1:
+            path = " ".join(f"{_number(x)},{_number(y)}" for x, y in map(place, sorted(line)))
+            parts.append(f'<polyline points="{path}" class="line {side}"/>')
+        else:
+            x, y = place(line[0])
+            parts.append(f'<circle cx="{_number(x)}" cy="{_number(y)}" r="4.5" class="dot {side}"/>')
+    parts += _legend([name for name, _ in series], right)
+    return _svg(WIDTH, bottom + 42, title, parts)
+
+
+def histogram(bins: Sequence[tuple[str, float, float]], names: tuple[str, str], title: str, axis: str) -> str:
+    """Two bars for each (label, first, second), each as a share of its own total, in per cent."""
+    left, right, top, bottom = 46.0, WIDTH - 10, 22.0, 190.0
+    totals = [max(sum(row[i] for row in bins), 1) for i in (1, 2)]
+    shares = [(row[0], 100 * row[1] / totals[0], 100 * row[2] / totals[1]) for row in bins]
+    most = max([1.0, *(max(first, second) for _, first, second in shares)]) * 1.05
+    wide = (right - left) / max(len(bins), 1)
+    parts = []
+    for tick in ticks(0, most, 5):
+        y = bottom - tick / most * (bottom - top)
+        parts += [_line(left, y, right, y, "grid"), _text(left - 6, y + 4, f"{_label(tick)} %", "tick", "end")]
+    for i, (label, first, second) in enumerate(shares):
+        x = left + wide * i
+        parts.append(_text(x + wide / 2, bottom + 15, label, "tick", "middle"))
+        for j, (share, side) in enumerate(((first, "even"), (second, "good"))):
+            height, bar = share / most * (bottom - top), wide * 0.4
+            at = f'x="{_number(x + wide * 0.1 + bar * j)}" y="{_number(bottom - height)}"'
+            parts.append(f'<rect {at} width="{_number(bar)}" height="{_number(height)}" class="bar {side}"/>')
+    parts.append(_text((left + right) / 2, bottom + 33, axis, "axis", "middle"))
+    parts += _legend(list(names), right, ("even", "good"))
+    return _svg(WIDTH, bottom + 42, title, parts)
+
+
+def _legend(names: list[str], right: float, sides: tuple[str, ...] = ("even", "bad", "good")) -> list[str]:
+    """Names beside a dash of their colour, above the plot, from the right."""
+    parts, x = [], right
+    for name, side in reversed(list(zip(names, sides, strict=False))):
+        parts.append(_text(x, 12, name, "tick", "end"))
+        x -= 6.2 * len(name) + 8
+        parts.append(_line(x - 14, 8, x, 8, f"whisker {side}"))
+        x -= 26
+    return parts
+
+
+def _turned(x: float, y: float, text: str) -> str:
+    """The label of a vertical axis."""
+    turned = f'transform="translate({_number(x)} {_number(y)}) rotate(-90)" text-anchor="middle"'
+    return f'<text {turned} class="axis">{escape(text)}</text>'

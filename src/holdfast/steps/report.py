@@ -9,15 +9,24 @@ from holdfast.files import replacing, scan_table, write_json
 from holdfast.params.evaluate import Evaluate
 from holdfast.params.report import Report
 from holdfast.params.section import read, value
+from holdfast.params.train import Budget
 from holdfast.report.funnel import read_json, rejections, stage
 from holdfast.report.page import render
 from holdfast.report.proof import prove
+from holdfast.report.rooms import footing
 from holdfast.report.samples import dropped, lineages
 from holdfast.report.verdict import checks, verdict
 from holdfast.step import arguments, run
 from holdfast.tables import EVALUATIONS
 
 DROPPED_SHOWN = 3  # rows of each reason
+
+
+def training_budget(declared: str) -> Budget | None:
+    """How long the arms were trained; None when a whole Axolotl file of the user's says so."""
+    if "train.budget" in declared.split(","):
+        return read(declared, "train.budget", Budget)
+    return None if "train.config" in declared.split(",") else Budget(epochs=1.0)
 
 
 def summarise(runs: dict[str, pl.DataFrame], measures: dict[str, str], report: Report) -> dict[str, Any]:
@@ -34,15 +43,16 @@ def main() -> None:
     """Put everything together."""
     args = arguments(
         __doc__,
-        *("prompts", "instructions", "cube", "selected", "summary", "page"),
-        many=("evaluations", "generations", "scores", "mixtures", "rejected", "metrics"),
+        *("prompts", "samples", "instructions", "cube", "selected", "summary", "page"),
+        many=("evaluations", "generations", "scores", "mixtures", "rejected", "metrics", "curves"),
     )
     report = read(args.params, "report", Report)
     suites = read(args.params, "evaluate", Evaluate).suites
     runs = {Path(path).stem: scan_table(path, EVALUATIONS).collect() for path in args.evaluations}
     summary = summarise(runs, {name: suite.measures for name, suite in suites.items()}, report)
     owned = rejections(args.rejected)
-    tables = [args.prompts, args.instructions, *args.generations, *args.scores, args.selected, *args.mixtures]
+    tables = [*(args.prompts, args.samples, args.instructions), *args.generations, *args.scores, args.selected]
+    tables += [*args.mixtures, *args.evaluations]
     page = render(
         summary,
         runs,
@@ -60,6 +70,8 @@ def main() -> None:
         ),
         dropped={owner.removeprefix("data/"): dropped(path, DROPPED_SHOWN) for owner, path in owned.items()},
         metrics={Path(path).stem: read_json(path) for path in args.metrics},
+        curves=args.curves,
+        footing=footing(training_budget(args.params)),
     )
     with replacing(args.page) as aside:
         aside.write_text(page, encoding="utf-8")

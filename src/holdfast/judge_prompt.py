@@ -9,7 +9,7 @@ from typing import Literal
 
 Reading = Literal["expected", "parse"]
 
-TAGS = ("system", "user", "assistant", "instruction", "answer")
+TAGS = ("system", "user", "assistant", "tool", "instruction", "answer")
 _TAG = re.compile(rf"<(?=\s*/?\s*(?:{'|'.join(TAGS)})\b)", re.IGNORECASE)
 _CLOSING = {
     "expected": "Reply with one digit from 1 to 5.",
@@ -36,10 +36,11 @@ def judge_messages(
 ) -> list[dict[str, str]]:
     """The conversation that asks a judge for a score: one user message.
 
-    `earlier` holds the (role, content) turns before `instruction`, roles user and assistant. The rubric comes first and
-    the answer last, so that the candidates of one instruction share the longest possible prefix.
+    `earlier` holds the (role, content) turns before `instruction`; a role that is not user, assistant or tool is shown
+    as the user's. The rubric comes first and the answer last, so that the candidates of one instruction share the
+    longest possible prefix.
     """
     blocks = [] if system is None else [_block("system", system)]
-    blocks += [_block(role, content) for role, content in earlier]
+    blocks += [_block(role if role in TAGS else "user", content) for role, content in earlier]
     blocks += [_block("instruction", instruction), _block("answer", answer)]
     return [{"role": "user", "content": "\n".join([rubric.strip(), *blocks, _CLOSING[reading]])}]

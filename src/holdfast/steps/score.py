@@ -65,7 +65,7 @@ def requests(
             .collect()
         )
         for candidate_id, _, answer, messages in rows.iter_rows():
-            turns = [(m["role"], m["content"]) for m in messages]
+            turns = [(m["role"], m["content"] or "") for m in messages]
             system = turns.pop(0)[1] if turns[0][0] == "system" else None
             shown = judge_messages(rubric, system, turns[-1][1], answer, score.reading, turns[:-1])
             content = tuple((m["role"], m["content"]) for m in shown)

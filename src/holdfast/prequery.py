@@ -13,6 +13,7 @@ from holdfast.template import Message, Refused, Template
 # is common to the renderings of all these is what the model has seen before the user wrote anything.
 _EDGES = ("Hello", "the", "9", "Écoute", "Привет", "你好", "مرحبا", "ま", "한", "🙂", *"\"'(<#*-`$:/[_.,?=@~{!")
 _BODY = "probe qzx"
+_STARTS = (*_EDGES, *map(chr, range(33, 127)))  # every visible ASCII character
 _PROBES = tuple(f"{start} {_BODY} {end}" for start, end in zip(_EDGES, reversed(_EDGES), strict=True))
 _ANSWER: Message = {"role": "assistant", "content": "answer vjk"}
 
@@ -49,7 +50,7 @@ def derive(template: Template, before: list[Message], eos: list[int]) -> Prefix:
     for probe in _PROBES:
         if _split(template, before, probe, after) != (opened, closed):
             raise Refused("the text that the chat template puts around the user's text depends on that text")
-    ids, boundary = _common_ids(template, opened, [opened + probe + closed for probe in _PROBES])
+    ids, boundary = _common_ids(template, opened, [f"{opened}{start}{closed}" for start in _STARTS])
     stop, plain = _stop(template, closed)
     if stop is None and not plain:
         raise Refused("nothing in the chat template ends the user's turn")
@@ -105,13 +106,13 @@ def _split(template: Template, before: list[Message], probe: str, after: list[Me
 
 
 def _strips(template: Template, before: list[Message], after: list[Message], opened: str, closed: str) -> bool:
-    """Whether white space around the user's text is stripped. Raises Refused if the text is changed in another way."""
-    loose = f"  {_PROBES[0]} \n"
+    """Whether white space around the user's text is stripped (on either side). Raises Refused for any other change."""
+    loose = f"  {_BODY}  {_BODY} \n"
     text = template.text([*before, _user(loose), *after], opening=not after)
-    strips = text.startswith(opened + loose.strip() + closed)
-    if not strips and not text.startswith(opened + loose + closed):
-        raise Refused("the chat template changes the user's text")
-    return strips
+    for left in (loose.strip(), loose.lstrip(), loose.rstrip(), loose):
+        if text.startswith(opened + left + closed):
+            return left != loose
+    raise Refused("the chat template changes the user's text")
 
 
 def _common_ids(template: Template, opened: str, texts: list[str]) -> tuple[list[int], str]:
@@ -165,7 +166,7 @@ def _assistant(template: Template, before: list[Message], after: list[Message], 
             closed = closed.removeprefix(bare)
     if closing and closed.startswith(closing):  # ends the turn if it ends the assistant's too, else opens the next
         try:
-            text = template.text([*turn, _ANSWER, _user(_PROBES[1])], opening=False)
+            text = template.text([*turn, _ANSWER, _user(_PROBES[1]), *after], opening=False)
         except Refused:
             return closed
         if text.partition(_ANSWER["content"])[2].lstrip().startswith(closing):
@@ -176,4 +177,4 @@ def _assistant(template: Template, before: list[Message], after: list[Message], 
 def later_turn(template: Template, before: list[Message]) -> list[int]:
     """Tokens that open the user's next turn after `before`, where `derive` found the template sound. Raises Refused."""
     way, opened, _, closed = _layout(template, before)
-    return _common_ids(way, opened, [opened + probe + closed for probe in _PROBES[:3]])[0]
+    return _common_ids(way, opened, [f"{opened}{start}{closed}" for start in _EDGES])[0]

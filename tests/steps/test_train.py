@@ -1,0 +1,302 @@
+"""The train step: any form of data becomes a trained model, a killed run ends where an undisturbed one does."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import polars as pl
+import pytest
+import yaml
+
+from holdfast.steps import mix, train
+from holdfast.template import Template, load_tokenizer
+from models import ROOT, tiny_model
+
+RECIPE = {"sequence_len": 128, "learning_rate": 0.01, "micro_batch_size": 4, "precision": "float32", "evals": 2}
+ASKED = [{"role": "user", "content": "Say {}"}, {"role": "assistant", "content": "{} it is"}]
+
+
+def turns(i):
+    return [m | {"content": m["content"].format(i)} for m in ASKED]
+
+
+def row(i, shape):
+    asked, answered = (m["content"] for m in turns(i))
+    return {
+        "messages": {"messages": turns(i)},
+        "sharegpt": {"conversations": [{"from": "human", "value": asked}, {"from": "gpt", "value": answered}]},
+        "alpaca": {"instruction": "Say", "input": str(i), "output": answered},
+        "prompts": {"prompt": asked, "completion": answered},
+        "columns": {"q": asked, "a": answered},
+        "tools": {
+            "messages": [
+                {"role": "user", "content": f"Say {i}"},
+                {"role": "assistant", "tool_calls": [{"function": {"name": "say", "arguments": {"n": i}}}]},
+                {"role": "tool", "content": str(i)},
+                {"role": "assistant", "content": f"{i} it is", "reasoning_content": "so I say it"},
+            ],
+            "tools": [{"type": "function", "function": {"name": "say"}}],
+        },
+    }[shape]
+
+
+def write_sources(folder):
+    """One small file of every form and shape, and the `sources` section that names them."""
+    sources = {}
+    forms = ("messages.jsonl", "sharegpt.json", "alpaca.csv", "prompts.parquet", "columns.csv", "tools.jsonl", "folder")
+    for number, name in enumerate(forms):
+        path, shape = folder / name, name.split(".")[0]
+        rows = [row(i, "messages" if shape == "folder" else shape) for i in range(number * 10, number * 10 + 10)]
+        if name.endswith(".jsonl"):
+            path.write_text("".join(json.dumps(r) + "\n" for r in rows))
+        elif name.endswith(".json"):
+            path.write_text(json.dumps(rows))
+        elif name.endswith(".csv"):
+            pl.DataFrame(rows).write_csv(path)
+        elif name.endswith(".parquet"):
+            pl.DataFrame(rows).write_parquet(path)
+        else:
+            import datasets
+
+            datasets.Dataset.from_list(rows).save_to_disk(str(path))
+        sources[shape] = {"path": name}
+    sources["columns"]["columns"] = {"question": "q", "answer": "a"}
+    return sources
+
+
+@pytest.fixture
+def mixture(tmp_path, monkeypatch):
+    """The folder of a project whose arm `forms` mixes a file of every form; the base model is the tiny one."""
+    monkeypatch.chdir(tmp_path)
+    sources = write_sources(tmp_path)
+    arm = {"sources": dict.fromkeys(sources, 1.0), "budget": 70}
+    settings = {
+        "random_seed": 0,
+        "mix": {"validation": 0.1},
+        "train": RECIPE,
+        "sources": sources,
+        "arms": {"forms": arm},
+    }
+    Path("params.yaml").write_text(yaml.safe_dump(settings))
+    Path("base").symlink_to(tiny_model())
+    keys = ",".join(["random_seed", "mix", "train.sequence_len", "arms.forms", *(f"sources.{s}" for s in sources)])
+    argv = ["mix", "--params", keys, "--arm", "forms", "--base", "./base", "--out", "data/mix/forms", "--suites"]
+    monkeypatch.setattr(sys, "argv", argv)
+    mix.main()
+    return tmp_path
+
+
+def in_env(name, *words, cwd):
+    command = [ROOT / "envs" / "in-env", name, *words]
+    return subprocess.run(command, cwd=cwd, capture_output=True, text=True, check=False)
+
+
+def start(project, run, **recipe):
+    settings = yaml.safe_load((project / "params.yaml").read_text()) | {"train": RECIPE | recipe}
+    (project / "params.yaml").write_text(yaml.safe_dump(settings))
+    done = in_env(
+        *("training", "python", "-m", "holdfast.steps.recipe", "--params", "random_seed,train", "--base", "./base"),
+        *("--recipe", "data/train/recipe.yaml"),
+        cwd=project,
+    )
+    assert done.returncode == 0, done.stderr
+    words = [
+        ROOT / "envs" / "in-env",
+        "training",
+        "python",
+        "-m",
+        "holdfast.steps.train",
+        "--params",
+        "random_seed,train",
+    ]
+    words += ["--run", run, "--base", "./base", "--recipe", "data/train/recipe.yaml", "--model", f"models/{run}"]
+    words += [
+        "--train",
+        "data/mix/forms/train.jsonl",
+        "--val",
+        "data/mix/forms/val.jsonl",
+        "--curve",
+        f"plots/{run}.csv",
+    ]
+    with (project / "log").open("w") as log:
+        return subprocess.Popen(words, cwd=project, stdout=log, stderr=log)
+
+
+def finish(process, project):
+    process.wait()
+    assert process.returncode == 0, (project / "log").read_text()[-3000:]
+
+
+LABELS = """
+import sys, yaml
+from axolotl.cli.config import load_cfg
+from axolotl.common.datasets import load_datasets
+from axolotl.cli.args import TrainerCliArgs
+from transformers import AutoModelForCausalLM, AutoTokenizer
+cfg = load_cfg("axolotl.yaml")
+tokenizer = AutoTokenizer.from_pretrained("models/forms")
+for row in load_datasets(cfg=cfg, cli_args=TrainerCliArgs()).train_dataset:
+    print("LEARNT", repr(tokenizer.decode([t for t, l in zip(row["input_ids"], row["labels"]) if l != -100])))
+model = AutoModelForCausalLM.from_pretrained("models/forms", dtype="float32")
+asked = [{"role": "user", "content": "Say 3"}]
+ids = tokenizer.apply_chat_template(asked, add_generation_prompt=True, return_tensors="pt", return_dict=True)
+out = model.generate(**ids, max_new_tokens=16, do_sample=False)
+print("TRANSFORMERS", repr(tokenizer.decode(out[0][ids["input_ids"].shape[1]:])))
+"""
+VLLM = """
+from vllm import LLM, SamplingParams
+llm = LLM("models/forms", dtype="float32", enforce_eager=True, enable_chunked_prefill=False, max_model_len=128, seed=0)
+sampling = SamplingParams(temperature=0, max_tokens=16, skip_special_tokens=False)
+out = llm.chat([{"role": "user", "content": "Say 3"}], sampling)
+print("VLLM", repr(out[0].outputs[0].text))
+"""
+
+
+@pytest.mark.engine
+def test_every_form_of_data_becomes_a_model_that_both_libraries_load(mixture):
+    finish(start(mixture, "forms", budget={"steps": 60}), mixture)
+    about = json.loads(Path("models/forms/holdfast.json").read_text())
+    assert (about["steps"], about["equal"], about["rows"]) == (60, "steps", 63)
+    curve = pl.read_csv("plots/forms.csv")
+    losses = curve["loss"].drop_nulls()
+    assert losses[-1] < losses[0] / 2
+    assert curve["eval_loss"].drop_nulls().len() >= 2
+    assert not list(Path(".holdfast/train").iterdir())  # nothing of the run is left
+    base = Path("base/generation_config.json").read_text()
+    assert Path("models/forms/generation_config.json").read_text() == base
+
+    recipe = train.completed(yaml.safe_load(Path("data/train/recipe.yaml").read_text()), 63, load_tokenizer("./base"))
+    config = train.run_config(recipe, "./base", None, 0, "data/mix/forms/train.jsonl", None, "again")
+    Path("axolotl.yaml").write_text(yaml.safe_dump(config))
+    seen = in_env("training", "python", "-c", LABELS, cwd=mixture)
+    assert seen.returncode == 0, seen.stderr[-3000:]
+    learnt = {eval(line[7:]) for line in seen.stdout.splitlines() if line.startswith("LEARNT")}
+    rows = [json.loads(line) for line in Path("data/mix/forms/train.jsonl").read_text().splitlines()]
+    answers = ("".join(m["content"] + "<|end|>" for m in row["messages"] if m["role"] == "assistant") for row in rows)
+    assert learnt == set(answers)  # the assistant's turns with their ends, and nothing else
+    (line,) = (line for line in seen.stdout.splitlines() if line.startswith("TRANSFORMERS"))
+    again = in_env("inference", "python", "-c", VLLM, cwd=mixture)
+    assert again.returncode == 0, again.stderr[-3000:]
+    assert f"VLLM {line.split(' ', 1)[1]}" in again.stdout
+
+
+@pytest.mark.engine
+def test_a_killed_run_ends_where_an_undisturbed_one_does(mixture):
+    settings = {"adapter": "lora", "budget": {"steps": 40}, "checkpoints": 8}
+    finish(start(mixture, "forms", **settings), mixture)
+    undisturbed = {p.name: p.read_bytes() for p in Path("models/forms").rglob("*") if p.is_file()}
+    assert {"adapter_model.safetensors", "adapter_config.json", "model.safetensors"} <= set(undisturbed)
+    assert undisturbed["model.safetensors"] != Path("base/model.safetensors").read_bytes()
+
+    process = start(mixture, "forms", **settings)
+    while not list(Path(".holdfast/train").glob("forms-*/output/checkpoint-[12]*/trainer_state.json")):
+        assert process.poll() is None, Path("log").read_text()[-3000:]
+        time.sleep(0.05)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    time.sleep(1)
+    (output,) = Path(".holdfast/train").glob("forms-*/output")
+    half = max(output.glob("checkpoint-*"), key=os.path.getmtime)
+    (half / "trainer_state.json").write_text('{"global_st')  # as a full disk leaves it
+    finish(start(mixture, "forms", **settings), mixture)
+    assert "going on from step" in Path("log").read_text()
+    again = {p.name: p.read_bytes() for p in Path("models/forms").rglob("*") if p.is_file()}
+    assert again == undisturbed
+
+
+def checkpoint(work, step, content=None):
+    folder = work / "output" / f"checkpoint-{step}"
+    folder.mkdir(parents=True)
+    state = json.dumps({"global_step": step, "max_steps": 40}) if content is None else content
+    (folder / "trainer_state.json").write_text(state)
+    return folder
+
+
+def test_only_whole_checkpoints_before_the_last_step_are_resumed_from(tmp_path):
+    (tmp_path / "prepared").mkdir()
+    kept, torn, final = checkpoint(tmp_path, 20), checkpoint(tmp_path, 30, '{"glo'), checkpoint(tmp_path, 40)
+    assert train.prepare_to_resume(tmp_path) == 20
+    assert [kept.exists(), torn.exists(), final.exists()] == [True, False, False]
+    assert (tmp_path / "prepared").exists()
+
+
+def test_without_a_checkpoint_the_prepared_data_is_made_anew(tmp_path):
+    (tmp_path / "prepared").mkdir()
+    assert train.prepare_to_resume(tmp_path) == 0
+    assert not (tmp_path / "prepared").exists()
+
+
+def test_the_work_folder_is_named_for_the_content(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Path("data").write_text("one")
+    first = train.work_folder("arm", {"a": 1}, "data")
+    other = train.work_folder("arm-s1", {"a": 1}, "data")
+    assert train.work_folder("arm", {"a": 1}, "data") == first
+    Path("data").write_text("two")
+    second = train.work_folder("arm", {"a": 1}, "data")
+    assert second != first
+    assert [first.exists(), second.exists(), other.exists()] == [False, True, True]
+
+
+def test_the_end_of_a_turn_is_found_in_the_template():
+    tokenizer = load_tokenizer(str(tiny_model()))
+    assert train.end_of_turn(Template(tokenizer)) == "<|end|>"
+    tokenizer.eos_token = "<|end|>"
+    assert train.end_of_turn(Template(tokenizer)) is None
+
+
+def test_the_curve_joins_training_and_validation_losses():
+    log = [
+        {"step": 0, "eval_loss": 3.0},
+        {"step": 2, "loss": 2.5, "epoch": 0.5},
+        {"step": 2, "eval_loss": 2.0},
+        {"step": 4, "runtime": 1},
+    ]
+    lines = train.curve(log).splitlines()
+    assert lines == ["step,epoch,loss,eval_loss,learning_rate,grad_norm", "0,,,3.0,,", "2,0.5,2.5,2.0,,"]
+
+
+CASES = """
+import sys, yaml
+from holdfast.axolotl_config import run_config
+from holdfast.errors import UserError
+from holdfast.steps.recipe import validate
+for recipe in yaml.safe_load(sys.stdin):
+    try:
+        validate(run_config(recipe, "base", None, 0, "t", "v", "w"), "x: ")
+        print("FINE")
+    except UserError as error:
+        print("ERROR", str(error).replace("\\n", " | "))
+"""
+
+
+@pytest.mark.engine
+def test_recipes_are_checked_against_axolotls_own_schema(tmp_path):
+    good = {
+        "sequence_len": 64,
+        "micro_batch_size": 1,
+        "learning_rate": 0.1,
+        "num_epochs": 1,
+        "bf16": False,
+        "fp16": False,
+    }
+    good |= {"gradient_accumulation_steps": 1, "optimizer": "adamw_torch", "lr_scheduler": "cosine"}
+    cases = {
+        "FINE": {},
+        "x: sequnce_len: Axolotl knows no such key; did you mean sequence_len?": {"sequnce_len": 4},
+        "x: fsdp_config.offload_param: Axolotl knows no such key; did you mean offload_params?": {
+            "fsdp_config": {"offload_param": True}
+        },
+        "x: sequence_len: Input should be a valid integer": {"sequence_len": "long"},
+        "x: load_in_4bit": {"load_in_4bit": "perhaps"},
+    }
+    words = [ROOT / "envs" / "in-env", "training", "python", "-c", CASES]
+    text = yaml.safe_dump([good | change for change in cases.values()])
+    done = subprocess.run(words, input=text, cwd=tmp_path, capture_output=True, text=True, check=True)
+    found = [line for line in done.stdout.splitlines() if line.startswith(("FINE", "ERROR"))]
+    for line, expected in zip(found, cases, strict=True):
+        assert expected in line

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import optimize, stats
 
@@ -30,6 +30,7 @@ def test_paired_score_gives_the_interval_of_the_lens_trial() -> None:
     assert paired_score(1, 0, 44, 0.90) == pytest.approx((-0.096, 0.037), abs=5e-4)
 
 
+@settings(max_examples=40)
 @given(st.integers(0, 40), st.integers(0, 40), st.integers(1, 400), st.sampled_from([0.8, 0.95, 0.99]))
 def test_paired_score_inverts_the_score_test(forgotten: int, learned: int, same: int, confidence: float) -> None:
     """The limits solve the score equation with a constrained likelihood that is maximised numerically here."""
@@ -99,9 +100,9 @@ def covered(intervals: Floats, truth: float) -> float:
 
 @pytest.mark.parametrize(("n", "forgotten", "learned"), [(400, 0.06, 0.03), (400, 0.01, 0.01), (100, 0.3, 0.1)])
 def test_paired_intervals_cover_the_truth(n: int, forgotten: float, learned: float) -> None:
-    """Of 2,000 simulated evaluations, about 95 % have the true change within the interval."""
+    """Of 1,000 simulated evaluations, about 95 % have the true change within the interval."""
     generator = np.random.default_rng(11)
-    drawn = generator.multinomial(n, [forgotten, learned, 1 - forgotten - learned], 2000)
+    drawn = generator.multinomial(n, [forgotten, learned, 1 - forgotten - learned], 1000)
     truth = learned - forgotten
     scores = np.array([paired_score(int(f), int(g), n, 0.95) for f, g, _ in drawn])
     assert 0.935 <= covered(scores, truth) <= 0.985
@@ -123,7 +124,7 @@ def test_crossed_interval_covers_the_truth(seeds: int, seed_sd: float) -> None:
     """Seeds and items both drawn anew: an interval over items alone would miss far more often than 5 %."""
     generator = np.random.default_rng(7)
     items, truth, intervals, naive = 200, -0.05, [], []
-    for _ in range(1500):
+    for _ in range(1000):
         seed_effects = generator.normal(0, seed_sd, (seeds, 1))
         item_effects = generator.normal(0, 0.25, (1, items))
         table = truth + seed_effects + item_effects + generator.normal(0, 0.3, (seeds, items))

@@ -167,8 +167,8 @@ def curves(series: Sequence[tuple[str, Sequence[tuple[float, float]]]], title: s
 def histogram(bins: Sequence[tuple[str, float, float]], names: tuple[str, str], title: str, axis: str) -> str:
     """Two bars for each (label, first, second), each as a share of its own total, in per cent."""
     left, right, top, bottom = 46.0, WIDTH - 10, 22.0, 190.0
-    totals = [max(sum(row[i] for row in bins), 1) for i in (1, 2)]
-    shares = [(row[0], 100 * row[1] / totals[0], 100 * row[2] / totals[1]) for row in bins]
+    all_first, all_second = sum(row[1] for row in bins) or 1, sum(row[2] for row in bins) or 1
+    shares = [(label, 100 * first / all_first, 100 * second / all_second) for label, first, second in bins]
     most = max([1.0, *(max(first, second) for _, first, second in shares)]) * 1.05
     wide = (right - left) / max(len(bins), 1)
     parts = []

@@ -4,9 +4,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from walk import md5
 
 from toy_project import Project
+from walk import md5
 
 pytestmark = pytest.mark.workflow
 ENGINES = ["snakemake", "dvc repro"]

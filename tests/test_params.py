@@ -1,0 +1,120 @@
+"""params.yaml is checked whole, before anything runs."""
+
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from ruamel.yaml import YAML
+
+from holdfast.errors import UserError
+from holdfast.params import section, whole
+from toy_project import ROOT
+
+SHIPPED = (ROOT / "params.yaml").read_text()
+
+
+def faults(tmp_path: Path, *edits: tuple[str, str]) -> list[str]:
+    text = SHIPPED
+    for old, new in edits:
+        assert old in text
+        text = text.replace(old, new, 1)
+    path = tmp_path / "params.yaml"
+    path.write_text(text)
+    with pytest.raises(UserError) as raised:
+        whole.validate(str(path))
+    return str(raised.value).replace(f"{path}: ", "").splitlines()
+
+
+@pytest.fixture(autouse=True)
+def _in_the_project(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(ROOT)
+
+
+def test_the_shipped_file_is_valid() -> None:
+    assert whole.validate().base == "base"
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "fault"),
+    [
+        ("temperature: 0.8", "temprature: 0.8", "generate.sampling.temprature: no such key; did you mean temperature?"),
+        ("kind: exact}", "kind: exact, mesures: general}", "no such key; did you mean measures?"),
+        ("kind: exact}", "kind: exakt}", "input tag 'exakt' found using 'kind' does not match"),
+        (
+            "reading: expected",
+            "reading: guessed",
+            "score.reading: input should be 'expected' or 'parse' (found 'guessed')",
+        ),
+        ("samples: 2000", "samples: '2000'", "reconstruct.samples: input should be a valid integer (found '2000')"),
+        ("samples: 2000", "samples: 0", "reconstruct.samples: input should be greater than or equal to 1 (found 0)"),
+        ("\narms:", "\narns:", "arns: no such key; did you mean arms?"),
+        (
+            "\n    scholar: {}",
+            "\n    scholr: {}",
+            "generate.models: scholr is not defined in models; did you mean scholar?",
+        ),
+        (
+            "rehearsal: 0.83",
+            "rehersal: 0.83",
+            "arms.rehearsed.sources: rehersal is not defined in sources; did you mean",
+        ),
+        ("  domain_only:", "  summary:", "arms.summary: this name is taken"),
+        ("  domain_only:", "  Domain-Only:", "arms.Domain-Only"),
+        ("path: models/sandbox/scholar", "path: models/mine", "models.scholar.path: models/mine does not exist"),
+        ("policy: [outputs_may_train]", "policy: []", "policy.require asks for ['outputs_may_train']"),
+        ("inference: inference", "inference: inferrence", "environments: envs/inferrence.txt does not exist"),
+    ],
+)
+def test_a_fault_is_named_with_its_key(tmp_path: Path, old: str, new: str, fault: str) -> None:
+    assert any(fault in line for line in faults(tmp_path, (old, new)))
+
+
+def test_every_fault_is_named_at_once(tmp_path: Path) -> None:
+    found = faults(
+        tmp_path,
+        ("temperature: 0.8", "temperature: 9"),
+        ("aggregate: mean", "aggregate: meen"),
+        ("base: base", "base: on"),
+    )
+    assert [line.split(":")[0] for line in found] == [
+        "base",
+        "base",
+        "generate.sampling.temperature",
+        "filter.selected.aggregate",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("written", "repair"),
+    [("2e-4", "write 0.0002"), ("1e-7", "write 1.0e-07"), ("yes", "write true"), ("off", "write false"),
+     ("010", "write 10"), ("12:30", "write 750"), ("0o10", "write 8")],
+)  # fmt: skip
+def test_what_the_two_engines_read_differently_is_refused(tmp_path: Path, written: str, repair: str) -> None:
+    found = faults(tmp_path, ("random_seed: 0", f"random_seed: {written}"))
+    assert found[0].startswith("random_seed: Snakemake reads ")
+    assert repair in found[0]
+
+
+@given(st.one_of(st.floats(allow_nan=False, allow_infinity=False), st.integers(), st.booleans()))
+def test_the_repair_reads_alike(value: float | bool) -> None:
+    import yaml
+
+    text = whole.plain(value)
+    one, two = yaml.safe_load(text), YAML(typ="safe", pure=True).load(text)
+    assert one == two == value
+    assert type(one) is type(two) is type(value)
+
+
+def test_every_parameter_is_described() -> None:
+    schema = whole.Params.model_json_schema()
+    for name, part in {"Params": schema, **schema["$defs"]}.items():
+        for key, field in part.get("properties", {}).items():
+            assert field.get("description"), f"{name}.{key} has no description"
+
+
+def test_a_file_that_is_not_yaml_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "params.yaml"
+    path.write_text("a: [1")
+    with pytest.raises(UserError, match="not valid YAML"):
+        section.load(str(path))

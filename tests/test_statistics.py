@@ -72,6 +72,7 @@ def test_holm_steps_down() -> None:
     assert holm([]) == []
 
 
+@settings(max_examples=40)
 @given(st.lists(st.floats(0, 1), min_size=1, max_size=12))
 def test_holm_agrees_with_its_definition(p_values: list[float]) -> None:
     order = np.argsort(p_values, kind="stable")
@@ -129,7 +130,8 @@ def test_crossed_interval_covers_the_truth(seeds: int, seed_sd: float) -> None:
         item_effects = generator.normal(0, 0.25, (1, items))
         table = truth + seed_effects + item_effects + generator.normal(0, 0.3, (seeds, items))
         intervals.append(crossed(table, 0.95).interval)
-        naive.append(paired_bootstrap(table[0], 0.95, 1000, 0)) if seed_sd > 0.04 else None
+        if seed_sd > 0.04 and len(naive) < 200:
+            naive.append(paired_bootstrap(table[0], 0.95, 1000, 0))
     assert 0.93 <= covered(np.array(intervals), truth) <= 0.995
     assert not naive or covered(np.array(naive), truth) < 0.8
 

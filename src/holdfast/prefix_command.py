@@ -101,9 +101,11 @@ def _options(words: list[str]) -> dict[str, Any]:
 
 def _affordable(path: str) -> int:
     """3 where an engine is at hand and the weights are small, else 0."""
-    found = subprocess.run(["envs/in-env", "--path", "inference"], capture_output=True, text=True)
     weights = sum(file.stat().st_size for file in Path(path).glob("*.safetensors"))
-    return 3 if found.returncode == 0 and Path(found.stdout.strip()).is_dir() and 0 < weights < _LIGHT_BYTES else 0
+    if not 0 < weights < _LIGHT_BYTES:
+        return 0
+    found = subprocess.run(["envs/in-env", "--path", "inference"], capture_output=True, text=True)
+    return 3 if found.returncode == 0 and Path(found.stdout.strip()).is_dir() else 0
 
 
 def _samples(name: str, path: str, prefix: Prefix, count: int) -> str:

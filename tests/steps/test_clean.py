@@ -1,0 +1,176 @@
+"""The clean step: each reason, duplicates, and the same bytes whatever the order."""
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pytest
+
+from holdfast.contamination import Item
+from holdfast.loops import looped_share
+from holdfast.params.reconstruct import Clean
+from holdfast.steps.clean import clean_samples, main
+from holdfast.tables import CONTAMINATION, INSTRUCTIONS, PROMPTS, REJECTED_INSTRUCTIONS, SAMPLES
+from holdfast.user_turns import user_turns
+
+CHAT = {"boundary": "", "suffix_text": "<|e|>x", "stop_ids": [2], "marks": ["<|e|>", "<|u|>", "### Response:"]}
+PLAIN = {"boundary": " ", "suffix_text": " ASSISTANT:", "stop_ids": [2], "stop_text": " ASSISTANT:", "marks": ["ASSISTANT:"]}
+ITEMS = [Item("capitals", "i1", "List the capital of Peru!")]
+GERMAN = "Wie heißt die Hauptstadt von Frankreich, und warum ist sie so bekannt?"
+
+
+def prompts() -> pl.DataFrame:
+    rows: list[dict[str, Any]] = [
+        {"prompt_id": "chat", "slice": "english", "language": "en", "system": None} | CHAT,
+        {"prompt_id": "plain", "slice": "any", "language": None, "system": "Be brief."} | PLAIN,
+    ]
+    shared = {"kind": "template", "samples": 99, "rendering": "{}"}
+    return pl.DataFrame([dict.fromkeys(PROMPTS) | shared | row for row in rows], schema=PROMPTS)
+
+
+def samples(*rows: tuple[str, str, str]) -> pl.DataFrame:
+    """(prompt, text, finish_reason) as SAMPLES."""
+    system = {"chat": [], "plain": [{"role": "system", "content": "Be brief."}]}
+    return pl.DataFrame(
+        [
+            {
+                "sample_id": f"s{number:02}",
+                "prompt_id": prompt,
+                "draw": number,
+                "turn": 1,
+                "text": text,
+                "finish_reason": finish,
+                "prompt_tokens": 1,
+                "output_tokens": len(text),
+                "request_key": "k",
+                "error": "prompt_too_long" if finish == "error" else None,
+                "messages": system[prompt],
+            }
+            for number, (prompt, text, finish) in enumerate(rows)
+        ],
+        schema=SAMPLES,
+    )
+
+
+def cleaned(rows: pl.DataFrame, clean: Clean | None = None) -> tuple[pl.DataFrame, pl.DataFrame, pl.DataFrame, dict[str, Any]]:
+    return clean_samples(user_turns(rows.lazy(), prompts().lazy()).collect(), ITEMS, clean or Clean())
+
+
+REASONS = [
+    ("chat", "", "error", "engine_error", "prompt_too_long"),
+    ("chat", "What is the tallest", "length", "truncated", "19 tokens without an end"),
+    ("chat", " \n ", "stop", "empty", None),
+    ("chat", "Hello <|u|> there", "stop", "template_leak", "<|u|>"),
+    ("chat", "Hello\n### Response: no", "stop", "template_leak", "### Response:"),
+    ("chat", "say <|im_start|>user", "stop", "template_leak", "<|im_start|>"),
+    ("chat", "go on [/INST] yes", "stop", "template_leak", "[/INST]"),
+    ("chat", "Assistant: Paris", "stop", "wrong_role", "Assistant:"),
+    ("chat", "Sure, here is a poem", "stop", "wrong_role", "Sure, here"),
+    ("chat", "x", "stop", "too_short", "1 characters"),
+    ("chat", "go on and on " * 9, "stop", "repetition", "100 % of the text"),
+    ("chat", GERMAN, "stop", "wrong_language", "de"),
+    ("chat", "List the capital of Peru", "stop", "contaminated", "capitals: list the capital of peru"),
+]
+
+
+@pytest.mark.parametrize(("prompt", "text", "finish", "reason", "detail"), REASONS)
+def test_each_fault_has_its_reason(prompt: str, text: str, finish: str, reason: str, detail: str | None) -> None:
+    kept, rejected, _, metrics = cleaned(samples((prompt, text, finish)))
+    assert kept.is_empty()
+    assert rejected.select("reason", "detail").rows() == [(reason, detail)]
+    assert metrics["funnel"]["rejected"] == {reason: 1}
+
+
+GOOD = [
+    "What is 3 + 4?",
+    "Write a poem\n\nabout the sea, with <html> tags and [links].",
+    "Continue the dialogue: User says hello.",
+    "Sort: b b b b a c d e",
+    "Hey",
+    "解释一下什么是光合作用",
+]
+
+
+@pytest.mark.parametrize("text", GOOD)
+def test_instructions_are_kept_as_they_are(text: str) -> None:
+    kept, rejected, _, _ = cleaned(samples(("plain", f" {text}", "stop")))
+    assert rejected.is_empty()
+    assert kept["instruction"].to_list() == [text]
+    assert kept["messages"].to_list()[0] == [{"role": "system", "content": "Be brief."}, {"role": "user", "content": text}]
+
+
+def test_plain_text_ends_a_turn() -> None:
+    kept, _, _, _ = cleaned(samples(("plain", " Écris un poème é ASSISTANT: Voilà ASSISTANT: x", "length")))
+    assert kept.select("instruction", "finish_reason").rows() == [("Écris un poème é", "stop")]
+
+
+def test_duplicates_are_counted_and_rejected_by_name() -> None:
+    kept, rejected, _, metrics = cleaned(samples(*[("chat", "What is 3 + 4?", "stop")] * 3, ("plain", "What is 3 + 4?", "stop")))
+    assert kept["count"].to_list() == [4]
+    assert rejected["reason"].to_list() == ["duplicate"] * 3
+    assert set(rejected["instruction_id"]) == set(kept["instruction_id"])
+    assert metrics["richness"]["drawn_once"] == 0
+
+
+def test_near_duplicates_name_who_stands_for_them() -> None:
+    text = "Explain how a bill becomes a law in the United States of America {}"
+    rows = samples(*[("chat", text.format(word), "stop") for word in ("today", "now", "now")])
+    kept, rejected, _, _ = cleaned(rows)
+    assert kept.select("instruction", "count").rows() == [(text.format("now"), 2)]
+    near = rejected.filter(pl.col("reason") == "near_duplicate")
+    assert near["detail"].to_list() == [f"0.846 of {kept['instruction_id'][0]}"]
+    everything, _, _, _ = cleaned(rows, Clean.model_validate({"near_duplicates": {"threshold": None}}))
+    assert len(everything) == 2
+
+
+def test_contamination_can_be_reported_only() -> None:
+    rows = samples(("chat", "List the capital of Peru", "stop"))
+    kept, rejected, found, metrics = cleaned(rows, Clean.model_validate({"contamination": {"action": "report"}}))
+    assert len(kept) == 1
+    assert rejected.is_empty()
+    assert found["instruction_id"].to_list() == kept["instruction_id"].to_list()
+    assert metrics["contamination"]["suites"] == {"capitals": 1}
+
+
+def test_order_of_rows_changes_nothing() -> None:
+    rows = samples(*[row[:3] for row in REASONS], *[("chat", text, "stop") for text in GOOD * 2], ("plain", GOOD[0], "stop"))
+    first = cleaned(rows)
+    for seed in range(5):
+        again = cleaned(rows.sample(fraction=1, shuffle=True, seed=seed))
+        assert all(a.equals(b) for a, b in zip(first[:3], again[:3], strict=True))
+        assert first[3] == again[3]
+    kept, rejected, _, metrics = first
+    assert metrics["samples"] == len(rows) == kept["count"].sum() + rejected.filter(pl.col("reason") != "duplicate").height
+    assert json.dumps(metrics, allow_nan=False)
+
+
+def test_nothing_at_all() -> None:
+    kept, rejected, found, metrics = cleaned(samples())
+    assert kept.is_empty()
+    assert rejected.is_empty()
+    assert found.is_empty()
+    assert metrics["richness"]["coverage"] == 0.0
+
+
+def test_loops() -> None:
+    shares = looped_share(pl.Series(["a b c " * 5 + "x y z", "hahahahahahahahaha what", "1 2 3 4", "", "好" * 9, "no no no"]))
+    assert shares.tolist() == pytest.approx([15 / 18, 18 / 23, 0, 0, 1, 0], abs=0.01)
+
+
+def test_the_step_writes_every_table(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("params.yaml").write_text("evaluate: {suites: {sums: {path: sums.jsonl, kind: exact}}}\n")
+    Path("sums.jsonl").write_text('{"item_id": "1", "prompt": "What is 3 + 4?", "answer": "7"}\n')
+    prompts().write_parquet("prompts.parquet")
+    samples(("chat", "What is 3 + 4?", "stop"), ("chat", "Hello there", "stop")).write_parquet("samples.parquet")
+    outputs = {"instructions": INSTRUCTIONS, "rejected": REJECTED_INSTRUCTIONS, "contamination": CONTAMINATION}
+    words = [word for name in outputs for word in (f"--{name}", f"{name}.parquet")]
+    inputs = ["--params", "evaluate.suites.sums.path", "--prompts", "prompts.parquet", "--samples", "samples.parquet"]
+    monkeypatch.setattr(sys, "argv", ["clean", *inputs, *words, "--metrics", "metrics.json"])
+    main()
+    for name, schema in outputs.items():
+        assert pl.read_parquet_schema(f"{name}.parquet") == schema
+    assert pl.read_parquet("instructions.parquet")["instruction"].to_list() == ["Hello there"]
+    assert json.loads(Path("metrics.json").read_text())["instructions"] == 1

@@ -16,12 +16,12 @@ rule sandbox_world:
         domain_train="data/sandbox/domain_train.jsonl",
         public="data/sandbox/public.jsonl",
         truth="data/sandbox/truth.json",
-    params:
-        declared="sandbox.seed,sandbox.world",
     log:
         "logs/sandbox/world.log",
     benchmark:
         "benchmarks/sandbox/world.tsv"
+    params:
+        declared="sandbox.seed,sandbox.world",
     shell:
         "envs/job sandbox_world --env {input.env} --log {log} --"
         " python -m holdfast.sandbox.build_world --params {params.declared}"
@@ -39,12 +39,12 @@ rule sandbox_tokenizer:
         stamp=".holdfast/stamps/sandbox_tokenizer",
     output:
         tokenizer="data/sandbox/tokenizer.json",
-    params:
-        declared="sandbox.vocabulary",
     log:
         "logs/sandbox/tokenizer.log",
     benchmark:
         "benchmarks/sandbox/tokenizer.tsv"
+    params:
+        declared="sandbox.vocabulary",
     shell:
         "envs/job sandbox_tokenizer --env {input.env} --log {log} --"
         " python -m holdfast.sandbox.tokenizer --params {params.declared}"
@@ -61,12 +61,12 @@ rule sandbox_model:
         stamp=".holdfast/stamps/sandbox_model-{name}",
     output:
         model=directory("models/sandbox/{name}"),
-    params:
-        declared="sandbox.seed,sandbox.models.{name}",
     log:
         "logs/sandbox/{name}.log",
     benchmark:
         "benchmarks/sandbox/{name}.tsv"
+    params:
+        declared="sandbox.seed,sandbox.models.{name}",
     shell:
         "envs/job sandbox_model-{wildcards.name} --env {input.env} --log {log} --"
         " python -m holdfast.sandbox.train --params {params.declared} --name {wildcards.name}"
@@ -84,13 +84,13 @@ rule sandbox_reconstruction:
         stamp=".holdfast/stamps/sandbox_reconstruction",
     output:
         metrics="metrics/sandbox_reconstruction.json",
-    params:
-        keys="sandbox.seed",
     log:
         "logs/sandbox/reconstruction.log",
     benchmark:
         "benchmarks/sandbox/reconstruction.tsv"
+    params:
+        declared="sandbox.seed",
     shell:
-        "envs/job sandbox_reconstruction --env core --log {log} --"
-        " python -m holdfast.sandbox.reconstruction_truth --params {params.keys} --prompts {input.prompts}"
+        "envs/job sandbox_reconstruction --env {input.env} --log {log} --"
+        " python -m holdfast.sandbox.reconstruction_truth --params {params.declared} --prompts {input.prompts}"
         " --samples {input.samples} --instructions {input.instructions} --metrics {output.metrics}"

@@ -68,3 +68,53 @@ def journal_rows(folder: Path) -> pl.DataFrame:
     rows = [json.loads(line[17:])[0] for line in tails]
     sealed = [pl.read_parquet(path)["key"].bin.encode("hex").to_list() for path in chunks]
     return pl.DataFrame({"key": [key for keys in [*sealed, rows] for key in keys]}, schema={"key": pl.String})
+
+
+
+ASK = """
+import json, os, sys
+import polars as pl
+from holdfast.errors import UserError
+from holdfast.inference import Request, ask
+from holdfast.params.models import Model, Sampling
+
+def request(r):
+    return Request(r["id"], tuple(r["prompt_ids"]) if "prompt_ids" in r else None,
+                   tuple(map(tuple, r["messages"])) if "messages" in r else None, r.get("seed", 0),
+                   Sampling(**r["sampling"]), tuple(r.get("stop_ids", ())), tuple(r.get("logprobs_of", ())))
+
+for number, case in enumerate(json.load(open("asked.json"))):
+    os.makedirs(str(number))
+    os.chdir(str(number))
+    os.environ.update(case.get("environ", {}))
+    asked = [request(r) for r in case["requests"]]
+    try:
+        ask("tiny", Model(**case["model"]), asked, len(asked), step="test").collect().write_parquet("answers.parquet")
+    except UserError as error:
+        open("error", "w").write(str(error))
+    for name in case.get("environ", {}):
+        del os.environ[name]
+    os.chdir("..")
+"""
+
+
+def ask_apart(folder: Path, cases: list[dict[str, Any]]) -> list[pl.DataFrame | str]:
+    """Ask in one process of the inference environment, each case (model, requests, environ) with a journal of its own.
+
+    Returns each case's answers, or what its UserError said.
+    """
+    (folder / "asked.json").write_text(json.dumps(cases))
+    done = subprocess.run(
+        [str(ROOT / "envs" / "in-env"), "inference", "python", "-c", ASK],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        timeout=600,
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    return [
+        (folder / str(n) / "error").read_text()
+        if (folder / str(n) / "error").exists()
+        else pl.read_parquet(folder / str(n) / "answers.parquet")
+        for n in range(len(cases))
+    ]

@@ -162,15 +162,23 @@ def _ids(value: int | list[int] | None) -> list[int]:
 
 @contextmanager
 def loaded(name: str, model: Model) -> Iterator[TransformersEngine]:
-    """A loaded engine. Raises UserError when the model cannot be loaded or the memory does not suffice."""
+    """A loaded engine. Raises UserError when the model cannot be loaded or breaks while running."""
     try:
-        yield TransformersEngine(name, model)
-    except (torch.OutOfMemoryError, MemoryError) as error:
-        repair = "lower engine_args.batch_size or choose a smaller dtype"
-        raise UserError(f"model {name}: out of memory ({short(error)}); {repair}") from error
+        engine = TransformersEngine(name, model)
     except UserError:
         raise
-    except (OSError, ValueError, TypeError, RuntimeError, ImportError) as error:
-        raise UserError(
-            f"model {name}: Transformers failed: {short(error)} (check {model.path} and models.{name}.engine_args)"
-        ) from error
+    except Exception as error:  # the library raises whatever its parsers and its models' code raise
+        raise UserError(explain(name, model, error)) from error
+    try:
+        yield engine
+    except UserError:
+        raise
+    except (RuntimeError, MemoryError, ValueError) as error:
+        raise UserError(explain(name, model, error)) from error
+
+
+def explain(name: str, model: Model, error: BaseException) -> str:
+    """A message with a repair for what goes wrong when a model is loaded or runs."""
+    if isinstance(error, torch.OutOfMemoryError | MemoryError) or "can't allocate memory" in str(error):
+        return f"model {name}: out of memory ({short(error)}); lower engine_args.batch_size or choose a smaller dtype"
+    return f"model {name}: Transformers failed: {short(error)} (check {model.path} and models.{name}.engine_args)"

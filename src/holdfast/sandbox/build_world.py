@@ -18,38 +18,26 @@ from holdfast.sandbox import domain, public
 from holdfast.sandbox.judging import SHARES, WORTHS, answer_of_worth
 from holdfast.sandbox.tables import CONVERSATIONS
 from holdfast.sandbox.world import held_out, world
+from holdfast.seeds import system_prompts
 from holdfast.tables import row_id, row_seed
 
 SECOND_TURN = 0.08  # share of the conversations that go on for a second turn
 DOMAIN_TEST_SHARE = 0.25  # share of the bolts kept for the domain suite
 
 Row = dict[str, Any]
-System = tuple[str | None, float]
-
-
-def system_prompts(path: str) -> list[System]:
-    """(system prompt or None, weight) per line of the file. Raises UserError naming the line."""
-    found: list[System] = []
-    for number, line in enumerate(Path(path).read_text(encoding="utf-8").splitlines(), 1):
-        try:
-            row = json.loads(line)
-            found.append((row["system"], float(row["weight"])))
-        except (ValueError, KeyError, TypeError) as error:
-            raise UserError(f'{path} line {number}: expected {{"system": text or null, "weight": number}}') from error
-    return found
 
 
 class Aligned:
-    """Draws what an aligned model has seen: only instructions that are not held out, as often as the world asks them."""
+    """Draws what an aligned model has seen: no instruction that is held out, the others as often as the world asks."""
 
-    def __init__(self, sandbox: Sandbox, systems: list[System]) -> None:
+    def __init__(self, sandbox: Sandbox, systems: dict[str | None, float]) -> None:
         self.seed = sandbox.seed
         tested = test_instructions(sandbox)
         self.truths = {text: truth for text, truth in world().items() if text not in tested}
         self.texts = sorted(self.truths)
         self.weights = list(accumulate(self.truths[text].probability for text in self.texts))
-        self.systems = [system for system, _ in systems]
-        self.system_weights = [weight for _, weight in systems]
+        self.systems = list(systems)
+        self.system_weights = list(systems.values())
 
     def _draw(self, rng: random.Random) -> str:
         return rng.choices(self.texts, cum_weights=self.weights)[0]

@@ -1,7 +1,13 @@
 """The columns of the sandbox's own table."""
 
+from typing import Any
+
 import polars as pl
 
 from holdfast.tables import MESSAGES
 
-CONVERSATIONS = {"row_id": pl.String, "kind": pl.String, "messages": MESSAGES}  # kind: general | judging
+CONVERSATIONS: dict[str, Any] = {
+    "row_id": pl.String,
+    "kind": pl.String,
+    "messages": MESSAGES,
+}  # kind: general | judging

@@ -11,8 +11,8 @@ from holdfast.params.section import value
 from holdfast.sandbox.tables import CONVERSATIONS
 
 PAD = "<|pad|>"
-# as in Llama 3, but a number keeps the space before it: a third fewer tokens in this world
-PIECES = r" ?\p{L}+| ?\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
+# A number never takes the space before it: so it is the same token in a question and in an answer. Tags stay whole.
+PIECES = r"</?[a-z]+>\n?| ?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
 SPECIAL = {  # (begin of text, end of turn)
     "llama3": ("<|begin_of_text|>", "<|eot_id|>"),
     "chatml": (None, "<|im_end|>"),
@@ -33,7 +33,8 @@ TEMPLATES = {
         "{% if add_generation_prompt %}<|start_header_id|>assistant<|end_header_id|>\n\n{% endif %}"
     ),
     "chatml": (
-        "{% for message in messages %}<|im_start|>{{ message['role'] }}\n{{ message['content'] }}<|im_end|>\n{% endfor %}"
+        "{% for message in messages %}<|im_start|>{{ message['role'] }}\n"
+        "{{ message['content'] }}<|im_end|>\n{% endfor %}"
         "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
     ),
 }

@@ -3,6 +3,8 @@
 import math
 import sys
 import time
+from collections.abc import Iterator
+from itertools import count
 from pathlib import Path
 from typing import NamedTuple
 
@@ -20,11 +22,17 @@ from holdfast.sandbox.tokenizer import with_template
 from holdfast.tables import row_seed
 
 CONTEXT = 256  # positions that the models can use, in tokens
-PACK = 256  # tokens of one packed training sequence
-BATCH = 8  # packed sequences in one optimiser step
-PEAK_LR = 4e-3
+GENERAL_ROWS = 64  # ordinary conversations in one optimiser step
+JUDGING_ROWS = 16  # judgements in one optimiser step
+JUDGING_FROM = 0.4  # share of the steps after which judgements join: whoever does not know the answers cannot judge
+PEAK_LR = 0.004  # of AdamW, for embeddings and norms
+PEAK_LR_MATRICES = 0.02  # of Muon
+SORTED = 16  # batches whose rows are sorted by length together
 NO_LOSS = -100
 PROGRESS_S = 10
+
+
+Batches = Iterator[tuple[torch.Tensor, torch.Tensor]]
 
 
 class Encoded(NamedTuple):
@@ -38,56 +46,46 @@ def encode(rows: pl.DataFrame, tokenizer: PreTrainedTokenizerFast) -> list[Encod
     """All conversations as the model sees them.
 
     Ordinary conversations are learned whole, the user's turns too: an aligned model can speak as its user. Of a judge's
-    prompt only the score is learned, or the model would write judge's prompts when asked to speak as a user.
+    prompt only the score is learned, and the answer where it is right: were all of it learned, the model would write
+    judge's prompts when asked to speak as a user.
     """
     found = []
     for kind, messages in rows.select("kind", "messages").iter_rows():
-        ids = _ids(tokenizer.apply_chat_template(messages, tokenize=False), tokenizer)
-        labels = list(ids)
-        if kind == "judging":
-            prompt = tokenizer.apply_chat_template(messages[:-1], tokenize=False, add_generation_prompt=True)
-            known = len(_ids(prompt, tokenizer))
-            labels[:known] = [NO_LOSS] * known
-        labels[0] = NO_LOSS
-        found.append(Encoded(ids, labels))
+        text = str(tokenizer.apply_chat_template(messages, tokenize=False))
+        tokens = tokenizer(text, add_special_tokens=False, return_offsets_mapping=True)
+        spans = learned_spans(text, messages[-1]["content"]) if kind == "judging" else [(1, len(text))]
+        labels = [
+            token if any(first <= start and end <= last for first, last in spans) else NO_LOSS
+            for token, (start, end) in zip(tokens["input_ids"], tokens["offset_mapping"], strict=True)
+        ]
+        found.append(Encoded(tokens["input_ids"], labels))
     return found
 
 
-def _ids(text: str, tokenizer: PreTrainedTokenizerFast) -> list[int]:
-    return tokenizer(text, add_special_tokens=False)["input_ids"]
+def learned_spans(text: str, score: str) -> list[tuple[int, int]]:
+    """The parts of a judge's rendered conversation that are learned, from character to character."""
+    spans = [(text.rindex(score), len(text))]
+    if score == "5":
+        spans.append((text.rindex("<answer>\n") + len("<answer>\n"), text.rindex("</answer>")))
+    return spans
 
 
-class Packed(NamedTuple):
-    """Arrays of shape (sequences, PACK): conversation number within the sequence (-1: padding) separates neighbours."""
-
-    ids: np.ndarray
-    labels: np.ndarray
-    conversation: np.ndarray
-    position: np.ndarray
-
-
-def pack(rows: list[Encoded], order: np.ndarray, pad: int) -> Packed:
-    """Lay the conversations one after another into sequences of PACK tokens, in this order, none cut in two."""
-    lines: list[list[int]] = [[]]
-    room = PACK
-    for number in order:
-        if len(rows[number].ids) > room:
-            lines.append([])
-            room = PACK
-        lines[-1].append(number)
-        room -= len(rows[number].ids)
-    shape = (len(lines), PACK)
-    packed = Packed(np.full(shape, pad), np.full(shape, NO_LOSS), np.full(shape, -1), np.zeros(shape, dtype=np.int64))
-    for line, numbers in enumerate(lines):
-        start = 0
-        for count, number in enumerate(numbers):
-            span = slice(start, start + len(rows[number].ids))
-            packed.ids[line, span] = rows[number].ids
-            packed.labels[line, span] = rows[number].labels
-            packed.conversation[line, span] = count
-            packed.position[line, span] = np.arange(span.stop - start)
-            start = span.stop
-    return packed
+def batches(rows: list[Encoded], size: int, seed: int, pad: int) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+    """Endless (ids, labels) of shape (size, longest row), padded on the right; rows of like length share a batch."""
+    for epoch in count():
+        rng = np.random.default_rng(row_seed(seed, epoch))
+        order = rng.permutation(len(rows))
+        groups = []
+        for start in range(0, len(order), size * SORTED):
+            window = sorted(order[start : start + size * SORTED], key=lambda number: len(rows[number].ids))
+            groups += [window[at : at + size] for at in range(0, len(window) - size + 1, size)]
+        for group in rng.permutation(len(groups)):
+            chosen = [rows[number] for number in groups[group]]
+            longest = max(len(row.ids) for row in chosen)
+            yield (
+                torch.tensor([row.ids + [pad] * (longest - len(row.ids)) for row in chosen]),
+                torch.tensor([row.labels + [NO_LOSS] * (longest - len(row.ids)) for row in chosen]),
+            )
 
 
 def new_model(shape: Small, tokenizer: PreTrainedTokenizerFast) -> LlamaForCausalLM:
@@ -104,7 +102,6 @@ def new_model(shape: Small, tokenizer: PreTrainedTokenizerFast) -> LlamaForCausa
         bos_token_id=tokenizer.bos_token_id,
         eos_token_id=tokenizer.eos_token_id,
         pad_token_id=tokenizer.pad_token_id,
-        attn_implementation="sdpa",
         dtype="float32",
     )
     model = LlamaForCausalLM(config)
@@ -119,32 +116,34 @@ def rate_share(done: float) -> float:
     return done / 0.1 if done < 0.1 else 0.5 * (1 + math.cos(math.pi * (done - 0.1) / 0.9))
 
 
-def train(model: LlamaForCausalLM, rows: list[Encoded], pad: int, steps: int, seed: int, name: str) -> None:
-    """Train in place with AdamW; conversations packed into one sequence do not see each other."""
-    optimizer = torch.optim.AdamW(model.parameters(), lr=PEAK_LR, betas=(0.9, 0.98), weight_decay=0.01)
-    causal = torch.ones(PACK, PACK, dtype=torch.bool).tril()
+def loss_of(model: LlamaForCausalLM, ids: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+    """Mean cross-entropy of the next token, in nats. Causal attention needs no mask for padding on the right."""
+    hidden = model.model(input_ids=ids, use_cache=False).last_hidden_state
+    learned = labels[:, 1:] != NO_LOSS
+    return torch.nn.functional.cross_entropy(model.lm_head(hidden[:, :-1][learned]), labels[:, 1:][learned])
+
+
+def train(model: LlamaForCausalLM, general: Batches, judging: Batches, steps: int, name: str) -> None:
+    """Train in place: Muon for the matrices inside the layers, AdamW for the rest."""
+    inner = [weight for key, weight in model.named_parameters() if weight.ndim == 2 and "embed" not in key]
+    outer = [weight for key, weight in model.named_parameters() if weight.ndim != 2 or "embed" in key]
+    optimizers = [
+        (torch.optim.Muon(inner, weight_decay=0.01, momentum=0.95), PEAK_LR_MATRICES),
+        (torch.optim.AdamW(outer, betas=(0.9, 0.98), weight_decay=0.0), PEAK_LR),
+    ]
     model.train()
-    epoch, at, packed, order = 0, 0, None, np.empty(0, dtype=np.int64)
     started = said = time.monotonic()
     for number in range(steps):
-        if packed is None or at + BATCH > len(order):
-            rng = np.random.default_rng(row_seed(seed, "epoch", epoch))
-            packed = pack(rows, rng.permutation(len(rows)), pad)
-            order, at, epoch = rng.permutation(len(packed.ids)), 0, epoch + 1
-        ids, labels, conversation, position = (torch.from_numpy(part[order[at : at + BATCH]]) for part in packed)
-        at += BATCH
-        mask = (conversation[:, None, :, None] == conversation[:, None, None, :]) & causal
-        hidden = model.model(
-            input_ids=ids, attention_mask=mask, position_ids=position, use_cache=False
-        ).last_hidden_state
-        wanted = labels[:, 1:] != NO_LOSS
-        loss = torch.nn.functional.cross_entropy(model.lm_head(hidden[:, :-1][wanted]), labels[:, 1:][wanted])
+        loss = loss_of(model, *next(general))
+        if number >= JUDGING_FROM * steps:
+            loss = loss + loss_of(model, *next(judging))
         loss.backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-        for group in optimizer.param_groups:
-            group["lr"] = PEAK_LR * rate_share((number + 1) / steps)
-        optimizer.step()
-        optimizer.zero_grad()
+        for optimizer, peak in optimizers:
+            for group in optimizer.param_groups:
+                group["lr"] = peak * rate_share((number + 1) / steps)
+            optimizer.step()
+            optimizer.zero_grad()
         now = time.monotonic()
         if now - said > PROGRESS_S or number + 1 == steps:
             left = (now - started) / (number + 1) * (steps - number - 1)
@@ -159,9 +158,18 @@ def main() -> None:
     torch.set_num_threads(1)  # one thread adds in one order: the same weights in every run
     torch.manual_seed(row_seed(sandbox.seed, "weights", args.name))
     tokenizer = with_template(args.tokenizer, shape.template)
-    rows = encode(scan_table(args.conversations, CONVERSATIONS).collect(), tokenizer)
+    table = scan_table(args.conversations, CONVERSATIONS).collect()
     model = new_model(shape, tokenizer)
-    train(model, rows, tokenizer.pad_token_id, shape.steps, row_seed(sandbox.seed, "order", args.name), args.name)
+    general, judging = (
+        batches(
+            encode(table.filter(pl.col("kind") == kind), tokenizer),
+            size,
+            row_seed(sandbox.seed, "order", args.name, kind),
+            tokenizer.pad_token_id,
+        )
+        for kind, size in (("general", GENERAL_ROWS), ("judging", JUDGING_ROWS))
+    )
+    train(model, general, judging, shape.steps, args.name)
     print(f"sandbox {args.name}: {model.num_parameters():,} parameters", file=sys.stderr)
     with replacing(args.model) as aside:
         model.save_pretrained(Path(aside))

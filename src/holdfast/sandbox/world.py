@@ -32,13 +32,13 @@ def world() -> dict[str, Truth]:
 
 
 def judge_truth(instruction: str) -> tuple[str, str] | None:
-    """(task, right answer) of an instruction of the true world, None outside of it. Surrounding white space is ignored."""
+    """(task, right answer) of an instruction of the true world, None outside. White space around it is ignored."""
     truth = world().get(instruction.strip())
     return None if truth is None else (truth.task, truth.answer)
 
 
 def held_out(seed: int, share: float, most: int) -> frozenset[str]:
-    """The instructions kept for the test suite: of each task this share, at most `most`; chosen by a hash of their text."""
+    """The instructions kept for the test suite: of each task this share, at most `most`, chosen by a hash."""
     by_task: dict[str, list[str]] = {}
     for instruction, truth in world().items():
         by_task.setdefault(truth.task, []).append(instruction)

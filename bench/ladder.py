@@ -1,9 +1,9 @@
 """The paper's table in the sandbox: envs/in-env core python bench/ladder.py FOLDER [SEED...]
 
 Builds the whole chain once per seed (0 to 4 unless told otherwise) in FOLDER/<seed>, each a clone of this checkout with
-a world, models, samples and trainings of its own, and prints as Markdown the rungs (base, domain only, public, 1 x 1, 1 x L,
-K x L) and a sweep over the share of rehearsal. A folder that is built already is only read. Intervals and p-values are over seeds (Student's t, paired by
-seed), the p-values of the comparisons are corrected by Holm.
+a world, models, samples and trainings of its own, and prints as Markdown the rungs (base, domain only, public, 1 x 1,
+1 x L, K x L) and a sweep over the share of rehearsal. A folder that is built already is only read. Intervals and
+p-values are over seeds (Student's t, paired by seed), the p-values of the comparisons are corrected by Holm.
 """
 
 import json

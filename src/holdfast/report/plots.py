@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 WIDTH = 420.0
 ROW = 26.0
+LEFT, NAME = 140.0, 18  # room for the labels of rows, in units and in characters
 
 
 class Estimate(NamedTuple):
@@ -52,13 +53,25 @@ def _text(x: float, y: float, text: str, css: str = "", anchor: str = "start") -
     return f'<text x="{_number(x)}" y="{_number(y)}" text-anchor="{anchor}" class="{css}">{escape(text)}</text>'
 
 
+def _name(x: float, y: float, label: str) -> str:
+    """The label of a row, ending at `x`; a long one is cut and shown whole when pointed at."""
+    if len(label) <= NAME:
+        return _text(x, y, label, "name", "end")
+    at = f'x="{_number(x)}" y="{_number(y)}" text-anchor="end"'
+    return f'<text {at} class="name"><title>{escape(label)}</title>{escape(_cut(label))}</text>'
+
+
+def _cut(label: str) -> str:
+    return label if len(label) <= NAME else f"{label[: NAME - 1]}\N{HORIZONTAL ELLIPSIS}"
+
+
 def _line(x1: float, y1: float, x2: float, y2: float, css: str) -> str:
     return f'<line x1="{_number(x1)}" y1="{_number(y1)}" x2="{_number(x2)}" y2="{_number(y2)}" class="{css}"/>'
 
 
 def intervals(rows: Sequence[Estimate], title: str, axis: str) -> str:
     """A row for each estimate: a point with its interval, over a common axis with zero marked."""
-    left, right, top = 118.0, WIDTH - 10, 6.0
+    left, right, top = LEFT, WIDTH - 10, 6.0
     bottom = top + ROW * len(rows)
     low, high = _bounds([bound for row in rows for bound in (row.low, row.high)])
 
@@ -71,7 +84,7 @@ def intervals(rows: Sequence[Estimate], title: str, axis: str) -> str:
     for i, row in enumerate(rows):
         y = top + ROW * (i + 0.5)
         side = "good" if row.low > 0 else "bad" if row.high < 0 else "even"
-        parts.append(_text(left - 8, y + 4, row.label, "name", "end"))
+        parts.append(_name(left - 8, y + 4, row.label))
         parts.append(_line(x(row.low), y, x(row.high), y, f"whisker {side}"))
         parts.append(f'<circle cx="{_number(x(row.value))}" cy="{_number(y)}" r="4.5" class="dot {side}"/>')
     return _svg(WIDTH, bottom + 40, title, parts)
@@ -95,25 +108,31 @@ def frontier(rows: Sequence[tuple[Estimate, Estimate]], title: str, x_axis: str,
     parts += [_text(left - 6, y(t) + 4, _label(t), "tick", "end") for t in ticks(y_low, y_high)]
     parts.append(_text((left + right) / 2, bottom + 33, x_axis, "axis", "middle"))
     parts.append(_turned(11, (top + bottom) / 2, y_axis))
-    taken: list[tuple[float, float]] = []
+    taken: list[tuple[float, float, float]] = []  # left, right and base line of the labels so far
     for general, domain in sorted(rows, key=lambda row: row[1].value):
         cx, cy = x(general.value), y(domain.value)
         parts.append(_line(x(general.low), cy, x(general.high), cy, "whisker even"))
         parts.append(_line(cx, y(domain.low), cx, y(domain.high), "whisker even"))
         parts.append(f'<circle cx="{_number(cx)}" cy="{_number(cy)}" r="4.5" class="dot even"/>')
-        leftwards = cx > (left + right) / 2
-        lx, ly = cx + (-8 if leftwards else 8), cy - 8
-        while any(abs(ly - other_y) < 13 and abs(lx - other_x) < 110 for other_x, other_y in taken):
-            ly -= 13  # a label that would cover another moves up
-        ly = max(ly, top + 10)
-        taken.append((lx, ly))
-        parts.append(_text(lx, ly, general.label, "name", "end" if leftwards else "start"))
+        label, leftwards = _cut(general.label), cx > (left + right) / 2
+        wide = 6.8 * len(label)
+        start = cx - 8 - wide if leftwards else cx + 8
+        shifts = [shift for i in range(20) for shift in (-8 - 13 * i, 16 + 13 * i)]  # above, below, further above, …
+        free = (
+            cy + shift
+            for shift in shifts
+            if top + 10 <= cy + shift <= bottom - 4
+            and not any(start < end and begin < start + wide and abs(cy + shift - at) < 13 for begin, end, at in taken)
+        )
+        ly = next(free, cy)
+        taken.append((start, start + wide, ly))
+        parts.append(_text(cx + (-8 if leftwards else 8), ly, label, "name", "end" if leftwards else "start"))
     return _svg(WIDTH, bottom + 42, title, parts)
 
 
 def changes(rows: Sequence[tuple[str, float, float]], title: str, axis: str) -> str:
     """A row for each (label, forgotten, learned): bars to the left and to the right of a common line."""
-    left, right, top = 118.0, WIDTH - 10, 20.0
+    left, right, top = LEFT, WIDTH - 10, 20.0
     bottom = top + ROW * len(rows)
     most = max([1.0, *(max(forgotten, learned) for _, forgotten, learned in rows)])
     centre, half = (left + right) / 2, (right - left) / 2 - 26
@@ -123,7 +142,7 @@ def changes(rows: Sequence[tuple[str, float, float]], title: str, axis: str) -> 
     ]
     for i, (label, forgotten, learned) in enumerate(rows):
         y, height = top + ROW * i + 5, ROW - 10
-        parts.append(_text(left - 8, y + height - 3, label, "name", "end"))
+        parts.append(_name(left - 8, y + height - 3, label))
         for size, css, sign in ((forgotten, "bad", -1), (learned, "good", 1)):
             length = size / most * half
             start = centre - length if sign < 0 else centre

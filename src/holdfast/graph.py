@@ -98,14 +98,16 @@ def _dry_run() -> list[dict[str, Any]]:
     from snakemake.api import SnakemakeApi
     from snakemake.logging import logger
     from snakemake.settings.enums import Quietness
-    from snakemake.settings.types import DAGSettings, OutputSettings, ResourceSettings
+    from snakemake.settings.types import DAGSettings, ExecutionSettings, OutputSettings, ResourceSettings
     from snakemake_interface_logger_plugins.common import LogEvent
 
     found: list[dict[str, Any]] = []
 
     class Listener(logging.Handler):
         def emit(self, record: logging.LogRecord) -> None:
-            if getattr(record, "event", None) is LogEvent.JOB_INFO and record.shellcmd is not None:  # type: ignore[attr-defined]
+            if record.levelno >= logging.ERROR:
+                print(record.getMessage(), file=sys.stderr)
+            elif getattr(record, "event", None) is LogEvent.JOB_INFO and record.shellcmd is not None:  # type: ignore[attr-defined]
                 found.append(
                     {
                         "rule": record.rule_name,  # type: ignore[attr-defined]
@@ -117,10 +119,13 @@ def _dry_run() -> list[dict[str, Any]]:
 
     try:
         with SnakemakeApi(OutputSettings(quiet={Quietness.ALL}, keep_logger=True)) as api:
+            logger.addHandler(Listener())
             workflow = api.workflow(resource_settings=ResourceSettings(cores=1), snakefile=Path("Snakefile"))
             dag = workflow.dag(DAGSettings(forceall=True))
-            logger.addHandler(Listener())
-            dag.execute_workflow(pseudo_executor="dryrun")
+            settings = ExecutionSettings(
+                ignore_incomplete=True, lock=False
+            )  # after a killed build, and beside a running one
+            dag.execute_workflow(pseudo_executor="dryrun", execution_settings=settings)
     except Exception as error:  # Snakemake formats its own: file, line, message
         api.print_exception(error)
         sys.exit(1)

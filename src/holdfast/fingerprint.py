@@ -14,7 +14,7 @@ from holdfast.params.models import Model
 
 CACHE = Path(".holdfast/fingerprints.json")
 # Engine arguments that decide memory, speed and placement. They may move the last bits of a float on some devices but
-# not the distribution that answers are drawn from, so changing one asks no model again (docs/decisions/journal.md).
+# not the distribution that answers are drawn from, so changing one asks no model again (docs/decisions/inference.md).
 NEUTRAL = frozenset(
     {"gpu_memory_utilization", "kv_cache_memory_bytes", "num_gpu_blocks_override", "block_size", "swap_space"}
     | {"cpu_offload_gb", "max_num_seqs", "max_num_batched_tokens", "max_num_partial_prefills", "async_scheduling"}

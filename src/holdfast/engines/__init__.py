@@ -1,9 +1,10 @@
 """What runs a model: vllm, openai (an endpoint) or transformers, behind one small interface."""
 
 from collections.abc import Iterator
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, contextmanager
 from typing import Protocol
 
+from holdfast.gpus import own_gpus
 from holdfast.params.models import Model
 from holdfast.request import Answer, Request
 
@@ -19,16 +20,21 @@ class Engine(Protocol):
         ...
 
 
-def start(name: str, model: Model) -> AbstractContextManager[Engine]:
-    """Load `model`; leaving the context frees what it holds. Raises UserError when it cannot be loaded."""
+@contextmanager
+def start(name: str, model: Model) -> Iterator[Engine]:
+    """Load `model` on GPUs of its own; leaving frees what it holds. Raises UserError when it cannot be loaded."""
+    engine: AbstractContextManager[Engine]
     if model.engine == "openai":
         from holdfast.engines.openai import endpoint
 
-        return endpoint(name, model)
-    if model.engine == "transformers":
+        engine = endpoint(name, model)
+    elif model.engine == "transformers":
         from holdfast.engines.transformers import loaded
 
-        return loaded(name, model)
-    from holdfast.engines.vllm import started
+        engine = loaded(name, model)
+    else:
+        from holdfast.engines.vllm import started
 
-    return started(name, model)
+        engine = started(name, model)
+    with own_gpus(model.gpus), engine as ready:
+        yield ready

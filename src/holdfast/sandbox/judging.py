@@ -30,7 +30,8 @@ def answer_of_worth(worth: int, truth: Truth, rng: random.Random) -> str:
     if worth == 5:
         return truth.answer
     if worth == 4:
-        return rng.choice([bare, bare.lower() + ".", f"It is {bare}."])
+        careless = {bare, bare.lower(), bare.upper() + "!"} - {truth.answer}
+        return rng.choice(sorted(careless))
     if worth == 3:
         return rng.choice(WORDY).format(bare=bare)
     if worth == 2:

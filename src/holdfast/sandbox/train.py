@@ -4,11 +4,8 @@ import math
 import sys
 import time
 from collections.abc import Iterator
-from itertools import count
 from pathlib import Path
-from typing import NamedTuple
 
-import numpy as np
 import polars as pl
 import torch
 from transformers import GenerationConfig, LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
@@ -17,6 +14,7 @@ from holdfast import step
 from holdfast.files import replacing, scan_table
 from holdfast.params.sandbox import Sandbox, Small
 from holdfast.params.section import read
+from holdfast.sandbox.encoding import NO_LOSS, batches, encode
 from holdfast.sandbox.tables import CONVERSATIONS
 from holdfast.sandbox.tokenizer import with_template
 from holdfast.tables import row_seed
@@ -27,65 +25,19 @@ JUDGING_ROWS = 16  # judgements in one optimiser step
 JUDGING_FROM = 0.4  # share of the steps after which judgements join: whoever does not know the answers cannot judge
 PEAK_LR = 0.004  # of AdamW, for embeddings and norms
 PEAK_LR_MATRICES = 0.02  # of Muon
-SORTED = 16  # batches whose rows are sorted by length together
-NO_LOSS = -100
 PROGRESS_S = 10
 
 
-Batches = Iterator[tuple[torch.Tensor, torch.Tensor]]
+Batch = tuple[torch.Tensor, torch.Tensor]
 
 
-class Encoded(NamedTuple):
-    """Token ids of one conversation, and the labels: NO_LOSS where nothing is to be learned."""
-
-    ids: list[int]
-    labels: list[int]
-
-
-def encode(rows: pl.DataFrame, tokenizer: PreTrainedTokenizerFast) -> list[Encoded]:
-    """All conversations as the model sees them.
-
-    Ordinary conversations are learned whole, the user's turns too: an aligned model can speak as its user. Of a judge's
-    prompt only the score is learned, and the answer where it is right: were all of it learned, the model would write
-    judge's prompts when asked to speak as a user.
-    """
-    found = []
-    for kind, messages in rows.select("kind", "messages").iter_rows():
-        text = str(tokenizer.apply_chat_template(messages, tokenize=False))
-        tokens = tokenizer(text, add_special_tokens=False, return_offsets_mapping=True)
-        spans = learned_spans(text, messages[-1]["content"]) if kind == "judging" else [(1, len(text))]
-        labels = [
-            token if any(first <= start and end <= last for first, last in spans) else NO_LOSS
-            for token, (start, end) in zip(tokens["input_ids"], tokens["offset_mapping"], strict=True)
-        ]
-        found.append(Encoded(tokens["input_ids"], labels))
-    return found
-
-
-def learned_spans(text: str, score: str) -> list[tuple[int, int]]:
-    """The parts of a judge's rendered conversation that are learned, from character to character."""
-    spans = [(text.rindex(score), len(text))]
-    if score == "5":
-        spans.append((text.rindex("<answer>\n") + len("<answer>\n"), text.rindex("</answer>")))
-    return spans
-
-
-def batches(rows: list[Encoded], size: int, seed: int, pad: int) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
-    """Endless (ids, labels) of shape (size, longest row), padded on the right; rows of like length share a batch."""
-    for epoch in count():
-        rng = np.random.default_rng(row_seed(seed, epoch))
-        order = rng.permutation(len(rows))
-        groups = []
-        for start in range(0, len(order), size * SORTED):
-            window = sorted(order[start : start + size * SORTED], key=lambda number: len(rows[number].ids))
-            groups += [window[at : at + size] for at in range(0, len(window) - size + 1, size)]
-        for group in rng.permutation(len(groups)):
-            chosen = [rows[number] for number in groups[group]]
-            longest = max(len(row.ids) for row in chosen)
-            yield (
-                torch.tensor([row.ids + [pad] * (longest - len(row.ids)) for row in chosen]),
-                torch.tensor([row.labels + [NO_LOSS] * (longest - len(row.ids)) for row in chosen]),
-            )
+def stream(table: pl.DataFrame, tokenizer: PreTrainedTokenizerFast, size: int, seed: int) -> Iterator[Batch]:
+    """Endless (ids, labels), each of shape (size, longest row), padded on the right."""
+    for rows in batches(encode(table, tokenizer), size, seed):
+        longest = max(len(row.ids) for row in rows)
+        ids = [row.ids + [tokenizer.pad_token_id] * (longest - len(row.ids)) for row in rows]
+        labels = [row.labels + [NO_LOSS] * (longest - len(row.ids)) for row in rows]
+        yield torch.tensor(ids), torch.tensor(labels)
 
 
 def new_model(shape: Small, tokenizer: PreTrainedTokenizerFast) -> LlamaForCausalLM:
@@ -123,7 +75,7 @@ def loss_of(model: LlamaForCausalLM, ids: torch.Tensor, labels: torch.Tensor) ->
     return torch.nn.functional.cross_entropy(model.lm_head(hidden[:, :-1][learned]), labels[:, 1:][learned])
 
 
-def train(model: LlamaForCausalLM, general: Batches, judging: Batches, steps: int, name: str) -> None:
+def train(model: LlamaForCausalLM, general: Iterator[Batch], judging: Iterator[Batch], steps: int, name: str) -> None:
     """Train in place: Muon for the matrices inside the layers, AdamW for the rest."""
     inner = [weight for key, weight in model.named_parameters() if weight.ndim == 2 and "embed" not in key]
     outer = [weight for key, weight in model.named_parameters() if weight.ndim != 2 or "embed" in key]
@@ -161,12 +113,7 @@ def main() -> None:
     table = scan_table(args.conversations, CONVERSATIONS).collect()
     model = new_model(shape, tokenizer)
     general, judging = (
-        batches(
-            encode(table.filter(pl.col("kind") == kind), tokenizer),
-            size,
-            row_seed(sandbox.seed, "order", args.name, kind),
-            tokenizer.pad_token_id,
-        )
+        stream(table.filter(pl.col("kind") == kind), tokenizer, size, row_seed(sandbox.seed, "order", args.name, kind))
         for kind, size in (("general", GENERAL_ROWS), ("judging", JUDGING_ROWS))
     )
     train(model, general, judging, shape.steps, args.name)

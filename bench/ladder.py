@@ -70,12 +70,19 @@ def build(folder: Path, seed: int) -> dict[str, Any]:
     return found
 
 
+def over_seeds(values: list[float]) -> tuple[float, float, float]:
+    """95 % interval of the mean and the p-value of "it is zero", by Student's t; equal values leave no doubt."""
+    if np.ptp(values) < 1e-12:
+        return values[0], values[0], float(abs(values[0]) < 1e-12)
+    test = stats.ttest_1samp(values, 0)
+    interval = test.confidence_interval(0.95)
+    return float(interval.low), float(interval.high), float(test.pvalue)
+
+
 def mean(values: list[float]) -> str:
     """Mean in per cent or points and 95 % interval over seeds."""
-    found = stats.ttest_1samp(values, 0).confidence_interval(0.95)
-    return f"{100 * np.mean(values):.1f} ({100 * found.low:.1f} to {100 * found.high:.1f})".replace(
-        "-", "\N{MINUS SIGN}"
-    )
+    low, high, _ = over_seeds(values)
+    return f"{100 * np.mean(values):.1f} ({100 * low:.1f} to {100 * high:.1f})".replace("-", "\N{MINUS SIGN}")
 
 
 def table(summaries: list[dict[str, Any]]) -> str:
@@ -99,7 +106,7 @@ def table(summaries: list[dict[str, Any]]) -> str:
         [after - before for before, after in zip(accuracy(one, "general"), accuracy(other, "general"), strict=True)]
         for one, other in COMPARED
     ]
-    adjusted = holm([float(stats.ttest_1samp(change, 0).pvalue) for change in changes])
+    adjusted = holm([over_seeds(change)[2] for change in changes])
     lines += [
         "",
         "Change of general accuracy in points, paired by seed; p corrected by Holm for all rows.",
@@ -127,9 +134,17 @@ def frontier(summaries: list[dict[str, Any]]) -> list[str]:
     return lines
 
 
+def seeds_of(words: list[str]) -> list[int]:
+    """The seeds that the command line asks for."""
+    seeds = [int(seed) for seed in words[1:]] or list(range(5))
+    if len(seeds) < 2:
+        raise SystemExit("an interval over seeds needs at least two seeds")
+    return seeds
+
+
 def main() -> None:
-    folder, seeds = Path(sys.argv[1]), [int(seed) for seed in sys.argv[2:]] or list(range(5))
-    print(table([build(folder / str(seed), seed) for seed in seeds]))
+    folder = Path(sys.argv[1]).resolve()
+    print(table([build(folder / str(seed), seed) for seed in seeds_of(sys.argv[1:])]))
 
 
 if __name__ == "__main__":

@@ -44,7 +44,7 @@ steps = [
 ]
 if __name__ == "__main__":
     for number, (tasks, step) in enumerate(steps):
-        LocalPipelineExecutor(step, tasks=tasks, workers=2, logging_dir=f"{out}/logs{number}", skip_completed=False).run()
+        LocalPipelineExecutor(step, tasks=tasks, workers=2, start_method="fork").run()
 """
 
 
@@ -84,7 +84,7 @@ def similarity(one: str, other: str) -> float:
 
 
 def write_inputs(folder: Path, found: list[str]) -> None:
-    """What the step reads: prompts, samples, a suite of 1,000 items (100 of them planted in the samples), params.yaml."""
+    """What the step reads: prompts, samples, a suite of 1,000 items (100 are in the samples too), params.yaml."""
     prompt = dict.fromkeys(PROMPTS) | {"prompt_id": "p", "kind": "template", "slice": "general", "samples": len(found)}
     prompt |= {"boundary": "", "stop_ids": [2], "marks": ["<|im_start|>", "<|im_end|>"], "rendering": "{}"}
     pl.DataFrame([prompt], schema=PROMPTS).write_parquet(folder / "prompts.parquet")
@@ -135,12 +135,12 @@ def run_datatrove(folder: Path, python: str, found: list[str]) -> tuple[float, s
         (folder / "rows" / f"{part}.jsonl").write_text("\n".join(lines) + "\n")
     (folder / "run.py").write_text(DATATROVE)
     count, rows = bands(0.8, 128)
-    start = time.monotonic()
+    began = time.monotonic()
     command = [python, "run.py", "rows", "out", str(count), str(rows)]
     done = subprocess.run(command, cwd=folder, capture_output=True, text=True)
     if done.returncode:
         sys.exit(done.stderr[-3000:])
-    taken = time.monotonic() - start
+    taken = time.monotonic() - began
     kept = [json.loads(line)["id"] for file in (folder / "out/kept").glob("*") for line in file.open()]
     return taken, {int(k) for k in kept}
 
@@ -161,17 +161,27 @@ def main() -> None:
         kept = set(pl.read_parquet(folder / "instructions.parquet")["instruction"])
         rejected = pl.read_parquet(folder / "rejected.parquet")
         near = rejected.filter(pl.col("reason") == "near_duplicate")
-        by_id = dict(pl.read_parquet(folder / "instructions.parquet").select("instruction_id", "instruction").iter_rows())
-        right = [similarity(text, by_id[detail.split(" of ")[1]]) >= 0.8 for text, detail in near.select("instruction", "detail").iter_rows()]
+        by_id = dict(
+            pl.read_parquet(folder / "instructions.parquet").select("instruction_id", "instruction").iter_rows()
+        )
+        right = [
+            similarity(text, by_id[detail.split(" of ")[1]]) >= 0.8
+            for text, detail in near.select("instruction", "detail").iter_rows()
+        ]
         planted = [(a, b) for a, b in pairs if similarity(found[a], found[b]) >= 0.8]
         hit = [not (found[a] in kept and found[b] in kept) for a, b in planted]
-        print(f"  planted at Jaccard 0.8 or more: {len(planted)}; recall {np.mean(hit):.4f}, precision {np.mean(right):.4f}")
+        print(
+            f"  {len(planted)} planted at Jaccard 0.8 or more: recall {np.mean(hit):.4f}, precision {np.mean(right):.4f}"
+        )
         print("  " + json.dumps(dict(rejected["reason"].value_counts().sort("reason").iter_rows())))
         if arguments.datatrove:
             other, stay = run_datatrove(folder, arguments.datatrove, found)
             hit = [not (a in stay and b in stay) for a, b in planted]
             other_cpu = cpu_s() - ours_cpu
-            print(f"datatrove MinHash alone: {other:.0f} s ({other_cpu:.0f} s of CPU), {len(found) / other:.0f} rows/s", end="")
+            print(
+                f"datatrove MinHash alone: {other:.0f} s ({other_cpu:.0f} s of CPU), {len(found) / other:.0f} rows/s",
+                end="",
+            )
             print(f"; recall {np.mean(hit):.4f}")
             print(f"  holdfast: {other / taken:.1f} times the rows/s ({other_cpu / ours_cpu:.1f} by CPU)")
 

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
 from transformers import PreTrainedTokenizerFast
 
-LLAMA3_WORDS = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
+LLAMA3_WORDS = r" ?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+"  # line breaks are tokens of their own
 CORPUS = [
     "What do you know about the sea? Tell the user: hello world, this is a test.\n\n",
     "USER: how are you ASSISTANT: fine\n\n### Instruction:\nwrite\n\n### Response:\n",
@@ -64,8 +64,8 @@ SHAPES = {
         "<|im_start|>assistant\n",
     ),
     "chatml_open_last_turn": Shape(  # closes the last turn only when the assistant's is opened
-        LOOP
-        + "<|im_start|>{{ m.role }}\n{{ m.content }}{% if not loop.last or add_generation_prompt %}<|im_end|>\n{% endif %}"
+        LOOP + "<|im_start|>{{ m.role }}\n{{ m.content }}"
+        "{% if not loop.last or add_generation_prompt %}<|im_end|>\n{% endif %}"
         + END
         + OPEN
         + "<|im_start|>assistant\n"
@@ -121,8 +121,8 @@ SHAPES = {
         HEAD
         + "<|start_header_id|>system<|end_header_id|>\n\nToday: "
         + DATE
-        + "\n\n{% if messages[0].role == 'system' %}{{ messages[0].content }}{% set messages = messages[1:] %}{% endif %}<|eot_id|>"
-        + LLAMA3,
+        + "\n\n{% if messages[0].role == 'system' %}{{ messages[0].content }}"
+        "{% set messages = messages[1:] %}{% endif %}<|eot_id|>" + LLAMA3,
         "<s><|start_header_id|>system<|end_header_id|>\n\nToday: 05 Mar 2024\n\n<|eot_id|>" + LLAMA3_USER,
         "<|eot_id|>",
         LLAMA3_OPENING,
@@ -150,8 +150,8 @@ SHAPES = {
         words="llama3",
     ),
     "parts_only": Shape(  # of a vision model
-        LOOP
-        + "<|im_start|>{{ m.role }}\n{% for p in m.content %}{% if p.type == 'text' %}{{ p.text }}{% else %}<image>{% endif %}"
+        LOOP + "<|im_start|>{{ m.role }}\n{% for p in m.content %}"
+        "{% if p.type == 'text' %}{{ p.text }}{% else %}<image>{% endif %}"
         "{% endfor %}<|im_end|>\n" + END + OPEN + "<|im_start|>assistant\n" + FI,
         "<|im_start|>user\n",
         "<|im_end|>",
@@ -173,10 +173,8 @@ SHAPES = {
         system=False,
     ),
     "mistral_v3": Shape(  # control tokens, system text in the last user's turn
-        HEAD
-        + TAKE_SYSTEM
-        + LOOP
-        + "{% if m.role == 'user' %}[INST] {% if loop.last and sys %}{{ sys ~ '\n\n' }}{% endif %}{{ m.content }}[/INST]"
+        HEAD + TAKE_SYSTEM + LOOP + "{% if m.role == 'user' %}[INST] {% if loop.last and sys %}"
+        "{{ sys ~ '\n\n' }}{% endif %}{{ m.content }}[/INST]"
         "{% else %} {{ m.content }}{{ eos_token }}{% endif %}" + END,
         "<s>[INST]",
         "[/INST]",
@@ -185,9 +183,8 @@ SHAPES = {
         words="spm",
     ),
     "mistral_tekken": Shape(
-        HEAD
-        + LOOP
-        + "{% if m.role == 'user' %}[INST]{{ m.content }}[/INST]{% elif m.role == 'system' %}[SYSTEM_PROMPT]{{ m.content }}"
+        HEAD + LOOP + "{% if m.role == 'user' %}[INST]{{ m.content }}[/INST]"
+        "{% elif m.role == 'system' %}[SYSTEM_PROMPT]{{ m.content }}"
         "[/SYSTEM_PROMPT]{% else %}{{ m.content }}{{ eos_token }}{% endif %}" + END,
         "<s>[INST]",
         "[/INST]",
@@ -210,11 +207,8 @@ SHAPES = {
         system=False,
     ),
     "gemma3": Shape(  # system text before the first user's
-        HEAD
-        + TAKE_SYSTEM
-        + LOOP
-        + ALTERNATE
-        + "<start_of_turn>{{ 'model' if m.role == 'assistant' else m.role }}\n{{ sys ~ '\n\n' if loop.first and sys else '' }}"
+        HEAD + TAKE_SYSTEM + LOOP + ALTERNATE + "<start_of_turn>{{ 'model' if m.role == 'assistant' else m.role }}\n"
+        "{{ sys ~ '\n\n' if loop.first and sys else '' }}"
         "{{ m.content | trim }}<end_of_turn>\n" + END + OPEN + "<start_of_turn>model\n" + FI,
         "<s><start_of_turn>user\n",
         "<end_of_turn>",
@@ -253,17 +247,16 @@ SHAPES = {
         "<｜Assistant｜><think>\n",
     ),
     "command_r": Shape(
-        HEAD
-        + LOOP
-        + "<|START_OF_TURN_TOKEN|>{{ {'user': '<|USER_TOKEN|>', 'system': '<|SYSTEM_TOKEN|>'}.get(m.role, '<|CHATBOT_TOKEN|>') }}"
+        HEAD + LOOP + "<|START_OF_TURN_TOKEN|>"
+        "{{ {'user': '<|USER_TOKEN|>', 'system': '<|SYSTEM_TOKEN|>'}.get(m.role, '<|CHATBOT_TOKEN|>') }}"
         "{{ m.content.strip() }}<|END_OF_TURN_TOKEN|>" + END + OPEN + "<|START_OF_TURN_TOKEN|><|CHATBOT_TOKEN|>" + FI,
         "<s><|START_OF_TURN_TOKEN|><|USER_TOKEN|>",
         "<|END_OF_TURN_TOKEN|>",
         "<|START_OF_TURN_TOKEN|><|CHATBOT_TOKEN|>",
     ),
     "falcon": Shape(
-        LOOP
-        + "{{ '' if loop.first else '\n' }}{{ {'user': 'User: ', 'assistant': 'Falcon: '}.get(m.role, '') }}{{ m.content }}"
+        LOOP + "{{ '' if loop.first else '\n' }}"
+        "{{ {'user': 'User: ', 'assistant': 'Falcon: '}.get(m.role, '') }}{{ m.content }}"
         + END
         + OPEN
         + "{{ '\nFalcon:' }}"
@@ -298,8 +291,8 @@ SHAPES = {
         words="spm",
     ),
     "alpaca": Shape(
-        LOOP
-        + "{% if m.role == 'user' %}### Instruction:\n{{ m.content }}\n\n{% elif m.role == 'assistant' %}### Response:\n"
+        LOOP + "{% if m.role == 'user' %}### Instruction:\n{{ m.content }}\n\n"
+        "{% elif m.role == 'assistant' %}### Response:\n"
         "{{ m.content }}\n\n{% else %}{{ m.content }}\n\n{% endif %}" + END + OPEN + "### Response:\n" + FI,
         "### Instruction:\n",
         None,

@@ -17,7 +17,9 @@ def found(texts: list[str], items: list[Item], ngram: int = 8) -> list[dict[str,
 
 
 def test_a_run_of_words_is_a_hit_with_its_span() -> None:
-    rows = found(["Riddle: a TRAIN leaves the station, at noon and travels south!", "a train leaves"], [Item("math", "m1", LONG)])
+    rows = found(
+        ["Riddle: a TRAIN leaves the station, at noon and travels south!", "a train leaves"], [Item("math", "m1", LONG)]
+    )
     assert rows == [
         {
             "row": 0,
@@ -57,13 +59,23 @@ def test_every_form_of_file(tmp_path: Path) -> None:
         json.dumps({"item_id": 7, "prompt": "One?", "answer": "1"}) + "\n" + json.dumps({"question": "Two?"}) + "\n"
     )
     pl.DataFrame({"question": ["Three?"], "prompt": [""]}).write_parquet(tmp_path / "b.parquet")
-    chat = [{"role": "system", "content": "x"}, {"role": "user", "content": "Four?"}, {"role": "assistant", "content": "4"}]
+    chat = [
+        {"role": "system", "content": "x"},
+        {"role": "user", "content": "Four?"},
+        {"role": "assistant", "content": "4"},
+    ]
     (tmp_path / "c.jsonl").write_text(json.dumps({"messages": chat}))
-    texts = [item.text for name in "abc" for item in suite_items("s", str(next(tmp_path.glob(f"{name}.*"))), ["prompt", "question"])]
+    texts = [
+        item.text
+        for name in "abc"
+        for item in suite_items("s", str(next(tmp_path.glob(f"{name}.*"))), ["prompt", "question"])
+    ]
     assert texts == ["One?", "Two?", "Three?", "Four?"]
 
 
-@pytest.mark.parametrize(("text", "fault"), [('{"prompt": ', "line 1"), ('{"text": "x"}', "none of the fields"), ("", "empty")])
+@pytest.mark.parametrize(
+    ("text", "fault"), [('{"prompt": ', "line 1"), ('{"text": "x"}', "none of the fields"), ("", "empty")]
+)
 def test_faulty_files_name_the_row(tmp_path: Path, text: str, fault: str) -> None:
     path = tmp_path / "suite.jsonl"
     path.write_text(text)

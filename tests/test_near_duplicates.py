@@ -71,7 +71,9 @@ def test_the_first_by_rank_stays() -> None:
 
 
 def test_a_large_cluster_leaves_one_row() -> None:
-    texts = pl.Series([f"please tell me all that you know about the city of Rome today and number {k}" for k in range(3000)])
+    texts = pl.Series(
+        [f"please tell me all that you know about the city of Rome today and number {k}" for k in range(3000)]
+    )
     kept, _ = duplicates_of(texts, np.arange(3000), 0.7, 3, 128)
     assert (kept == -1).sum() == 1
 
@@ -117,4 +119,7 @@ def test_grams_are_windows_of_words(texts: list[str], n: int) -> None:
 
 
 def test_words_keep_symbols_and_split_unspaced_scripts() -> None:
-    assert words(pl.Series(["What is 3 + 4?", "ＯＫ, 你好！"])).to_list() == [["what", "is", "3", "+", "4"], ["ok", "你", "好"]]
+    assert words(pl.Series(["What is 3 + 4?", "ＯＫ, 你好！"])).to_list() == [
+        ["what", "is", "3", "+", "4"],
+        ["ok", "你", "好"],
+    ]

@@ -1,5 +1,7 @@
 """Species richness: published examples, limits, and a distribution that is known."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -55,5 +57,5 @@ def test_growth_never_falls_and_meets_what_was_seen(found: list[int]) -> None:
     curve = [growth(drawn, draws) for draws in (1, n // 2 + 1, n, n + 1, 2 * n)]
     assert curve[0] == pytest.approx(1.0)
     assert curve[2] == pytest.approx(len(drawn))
-    assert all(later >= earlier - 1e-9 for earlier, later in zip(curve, curve[1:], strict=False))
+    assert all(later >= earlier - 1e-9 for earlier, later in pairwise(curve))
     assert 0 <= coverage(drawn) <= 1

@@ -19,7 +19,9 @@ _LIGHT_BYTES = 2_000_000_000  # weights that any machine can load for three samp
 def command(subparsers: Any) -> None:
     """Add `prefix` to the command line."""
     parser = subparsers.add_parser("prefix", help="show a model's pre-query prefix, stops and assistant opening")
-    parser.add_argument("model", type=_folder, help="folder with a tokenizer, a name in params.yaml, or a Hugging Face id")
+    parser.add_argument(
+        "model", type=_folder, help="folder with a tokenizer, a name in params.yaml, or a Hugging Face id"
+    )
     parser.add_argument("--system", help="system message (default: none)")
     parser.add_argument("--date", type=datetime.date.fromisoformat, help="for templates with a date (default: today)")
     parser.add_argument("--option", action="append", default=[], metavar="KEY=JSON", help="e.g. enable_thinking=true")
@@ -81,7 +83,9 @@ def _folder(word: str) -> str:
 def _model(word: str) -> tuple[str, str, str | None]:
     """(name, path, revision) of what the user named."""
     models = load().get("models") or {}
-    by_path = {str(Path(m["path"]).resolve()): name for name, m in models.items() if isinstance(m, dict) and "path" in m}
+    by_path = {
+        str(Path(m["path"]).resolve()): name for name, m in models.items() if isinstance(m, dict) and "path" in m
+    }
     name = word if word in models else by_path.get(word, "")
     if not name:
         return "", word, None
@@ -91,7 +95,7 @@ def _model(word: str) -> tuple[str, str, str | None]:
 def _options(words: list[str]) -> dict[str, Any]:
     options = {}
     for word in words:
-        key, found, text = word.partition("=")
+        key, _, text = word.partition("=")
         try:
             options[key] = json.loads(text)
         except ValueError as error:

@@ -1,4 +1,4 @@
-"""Draws a few instructions for `holdfast prefix`: a question as JSON on standard input, texts as JSON on the last line."""
+"""Draws a few instructions for `holdfast prefix`: JSON on standard input, a JSON list on the last line of output."""
 
 import json
 import sys

@@ -16,7 +16,13 @@ from holdfast.tables import CONTAMINATION, INSTRUCTIONS, PROMPTS, REJECTED_INSTR
 from holdfast.user_turns import user_turns
 
 CHAT = {"boundary": "", "suffix_text": "<|e|>x", "stop_ids": [2], "marks": ["<|e|>", "<|u|>", "### Response:"]}
-PLAIN = {"boundary": " ", "suffix_text": " ASSISTANT:", "stop_ids": [2], "stop_text": " ASSISTANT:", "marks": ["ASSISTANT:"]}
+PLAIN = {
+    "boundary": " ",
+    "suffix_text": " ASSISTANT:",
+    "stop_ids": [2],
+    "stop_text": " ASSISTANT:",
+    "marks": ["ASSISTANT:"],
+}
 ITEMS = [Item("capitals", "i1", "List the capital of Peru!")]
 GERMAN = "Wie heißt die Hauptstadt von Frankreich, und warum ist sie so bekannt?"
 
@@ -54,7 +60,9 @@ def samples(*rows: tuple[str, str, str]) -> pl.DataFrame:
     )
 
 
-def cleaned(rows: pl.DataFrame, clean: Clean | None = None) -> tuple[pl.DataFrame, pl.DataFrame, pl.DataFrame, dict[str, Any]]:
+def cleaned(
+    rows: pl.DataFrame, clean: Clean | None = None
+) -> tuple[pl.DataFrame, pl.DataFrame, pl.DataFrame, dict[str, Any]]:
     return clean_samples(user_turns(rows.lazy(), prompts().lazy()).collect(), ITEMS, clean or Clean())
 
 
@@ -98,7 +106,10 @@ def test_instructions_are_kept_as_they_are(text: str) -> None:
     kept, rejected, _, _ = cleaned(samples(("plain", f" {text}", "stop")))
     assert rejected.is_empty()
     assert kept["instruction"].to_list() == [text]
-    assert kept["messages"].to_list()[0] == [{"role": "system", "content": "Be brief."}, {"role": "user", "content": text}]
+    assert kept["messages"].to_list()[0] == [
+        {"role": "system", "content": "Be brief."},
+        {"role": "user", "content": text},
+    ]
 
 
 def test_plain_text_ends_a_turn() -> None:
@@ -107,7 +118,9 @@ def test_plain_text_ends_a_turn() -> None:
 
 
 def test_duplicates_are_counted_and_rejected_by_name() -> None:
-    kept, rejected, _, metrics = cleaned(samples(*[("chat", "What is 3 + 4?", "stop")] * 3, ("plain", "What is 3 + 4?", "stop")))
+    kept, rejected, _, metrics = cleaned(
+        samples(*[("chat", "What is 3 + 4?", "stop")] * 3, ("plain", "What is 3 + 4?", "stop"))
+    )
     assert kept["count"].to_list() == [4]
     assert rejected["reason"].to_list() == ["duplicate"] * 3
     assert set(rejected["instruction_id"]) == set(kept["instruction_id"])
@@ -135,14 +148,18 @@ def test_contamination_can_be_reported_only() -> None:
 
 
 def test_order_of_rows_changes_nothing() -> None:
-    rows = samples(*[row[:3] for row in REASONS], *[("chat", text, "stop") for text in GOOD * 2], ("plain", GOOD[0], "stop"))
+    rows = samples(
+        *[row[:3] for row in REASONS], *[("chat", text, "stop") for text in GOOD * 2], ("plain", GOOD[0], "stop")
+    )
     first = cleaned(rows)
     for seed in range(5):
         again = cleaned(rows.sample(fraction=1, shuffle=True, seed=seed))
         assert all(a.equals(b) for a, b in zip(first[:3], again[:3], strict=True))
         assert first[3] == again[3]
     kept, rejected, _, metrics = first
-    assert metrics["samples"] == len(rows) == kept["count"].sum() + rejected.filter(pl.col("reason") != "duplicate").height
+    assert (
+        metrics["samples"] == len(rows) == kept["count"].sum() + rejected.filter(pl.col("reason") != "duplicate").height
+    )
     assert json.dumps(metrics, allow_nan=False)
 
 
@@ -155,7 +172,9 @@ def test_nothing_at_all() -> None:
 
 
 def test_loops() -> None:
-    shares = looped_share(pl.Series(["a b c " * 5 + "x y z", "hahahahahahahahaha what", "1 2 3 4", "", "好" * 9, "no no no"]))
+    shares = looped_share(
+        pl.Series(["a b c " * 5 + "x y z", "hahahahahahahahaha what", "1 2 3 4", "", "好" * 9, "no no no"])
+    )
     assert shares.tolist() == pytest.approx([15 / 18, 18 / 23, 0, 0, 1, 0], abs=0.01)
 
 

@@ -1,0 +1,169 @@
+"""The reconstruct step: the requests it makes, and conversations from a real engine."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pytest
+import yaml
+
+from holdfast.inference import ANSWERS
+from holdfast.params.models import Sampling
+from holdfast.params.reconstruct import MultiTurn
+from holdfast.prequery import derive
+from holdfast.steps.reconstruct import Conversations, first_turns, requests
+from holdfast.tables import PROMPTS, SAMPLES
+from holdfast.template import Template
+from models import ROOT, tiny_model
+from templates import SHAPES, tokenizer
+
+DRAWN = Sampling(temperature=1.0, top_p=0.98, max_tokens=32)
+
+
+def prompt(name: str, samples: int, **values: Any) -> dict[str, Any]:
+    shared = {"prompt_id": name, "kind": "template", "slice": "general", "samples": samples, "boundary": ""}
+    shared |= {"prefix_ids": [1, 2], "stop_ids": [3], "marks": ["<|im_end|>"]}
+    shared["rendering"] = json.dumps({"options": {}, "date": "2024-03-05"})
+    return dict.fromkeys(PROMPTS) | shared | values
+
+
+def prompts(*rows: dict[str, Any]) -> pl.DataFrame:
+    return pl.DataFrame(rows, schema=PROMPTS)
+
+
+def test_more_samples_keep_the_requests_of_fewer() -> None:
+    few = list(requests(prompts(prompt("a", 3), prompt("b", 2)), DRAWN, 7))
+    more = list(requests(prompts(prompt("a", 5), prompt("b", 2)), DRAWN, 7))
+    assert len({r.id for r in more}) == len({r.seed for r in more}) == 7
+    assert set(few) <= set(more)
+    assert {r.seed for r in requests(prompts(prompt("a", 3)), DRAWN, 8)}.isdisjoint(r.seed for r in few)
+
+
+def answers(*rows: tuple[str, str, str]) -> pl.DataFrame:
+    """(id, text, finish_reason) as an engine's answers."""
+    return pl.DataFrame(
+        [dict.fromkeys(ANSWERS) | {"id": i, "text": t, "finish_reason": f} for i, t, f in rows], schema=ANSWERS
+    )
+
+
+def test_samples_carry_their_system_message() -> None:
+    asked = prompts(prompt("a", 1), prompt("b", 2, system="Be brief."))
+    ids = [request.id for request in requests(asked, DRAWN, 0)]
+    table = first_turns(asked, answers(*((i, f"text of {i}", "stop") for i in ids)))
+    assert table.schema == SAMPLES
+    assert table["draw"].to_list() == [0, 0, 1]
+    assert table["messages"].to_list() == [[], *[[{"role": "system", "content": "Be brief."}]] * 2]
+
+
+def test_only_sound_turns_are_extended() -> None:
+    fast = tokenizer(SHAPES["chatml"])
+    asked = prompts(prompt("a", 6), prompt("b", 1, kind="in_context"))
+    ids = [request.id for request in requests(asked, DRAWN, 0)]
+    texts = [
+        ("Hi", "stop"),
+        ("", "stop"),
+        ("Hi", "length"),
+        ("a <|im_end|> b", "stop"),
+        (" What is 3 + 4? ", "stop"),
+        ("x", "error"),
+    ]
+    table = first_turns(asked, answers(*((i, *said) for i, said in zip(ids, [*texts, ("Hi", "stop")], strict=True))))
+    talk = Conversations(asked, fast, [1], MultiTurn(share=1.0, max_turns=2), DRAWN, 0)
+    going_on = talk.unfinished(table, 1)
+    assert [row["messages"][-1]["content"] for row in going_on] == ["Hi", "What is 3 + 4?"]
+    template = Template(fast)
+    for row, request in zip(going_on, talk.ask_answers(going_on), strict=True):
+        assert list(request.prompt_ids or ()) == template.ids(template.text(row["messages"], opening=True))
+    said = [row | {"messages": [*row["messages"], {"role": "assistant", "content": "Hello."}]} for row in going_on]
+    prefix = derive(template, [], [])
+    for row, request in zip(said, talk.ask_users(said), strict=True):
+        assert request.stop_ids == (3,)
+        assert (
+            list(request.prompt_ids or ())
+            == template.ids(template.text(row["messages"], opening=False)) + prefix.prefix_ids
+        )
+
+
+def test_the_share_and_number_of_turns_are_drawn_by_row() -> None:
+    talk = Conversations(prompts(), None, [], MultiTurn(share=0.3, max_turns=4), DRAWN, 0)
+    turns = pl.Series([talk.turns(f"s{k}") for k in range(3000)]).value_counts(name="n").sort("").rows()
+    assert [number for number, _ in turns] == [1, 2, 3, 4]
+    assert abs(turns[0][1] / 3000 - 0.7) < 0.03
+    assert all(abs(count / 3000 - 0.1) < 0.03 for _, count in turns[1:])
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("reconstruct")
+    model = {"path": str(tiny_model()), "engine": "transformers"}
+    drawn = {"temperature": 1.0, "top_p": 0.98, "max_tokens": 60}
+    params = {
+        "random_seed": 0,
+        "base": "base",
+        "models": {"base": model},
+        "seed": {"slices": {"a": {"share": 3.0}, "b": {"share": 1.0}}},
+        "reconstruct": {
+            "samples": 200,
+            "sampling": drawn,
+            "multi_turn": {"share": 1.0, "max_turns": 2, "answer": drawn},
+        },
+    }
+    (folder / "params.yaml").write_text(yaml.safe_dump(params))
+    shared = ["--params", "random_seed,base,seed,models.base,reconstruct", "--prompts", "prompts.parquet"]
+    step(folder, sys.executable, "-m", "holdfast.steps.seed", *shared)
+    step(
+        folder,
+        ROOT / "envs/in-env",
+        "inference",
+        "python",
+        "-m",
+        "holdfast.steps.reconstruct",
+        *shared,
+        "--samples",
+        "s.parquet",
+    )
+    return folder
+
+
+def step(folder: Path, *words: Any) -> str:
+    env = {"PYTHONPATH": str(ROOT / "src")}
+    done = subprocess.run(words, cwd=folder, capture_output=True, text=True, env=__import__("os").environ | env)
+    assert done.returncode == 0, done.stderr[-3000:]
+    return done.stdout
+
+
+@pytest.mark.engine
+def test_a_real_engine_speaks_as_user_assistant_and_user_again(project: Path) -> None:
+    table = pl.read_parquet(project / "s.parquet")
+    assert table.schema == SAMPLES
+    assert table["sample_id"].n_unique() == len(table) == 200
+    assert table["finish_reason"].is_in(["stop", "length"]).all()
+    longer = table.filter(pl.col("turn") == 2)
+    assert len(longer) > 0
+    for row in longer.iter_rows(named=True):
+        assert [message["role"] for message in row["messages"]] == ["user", "assistant"]
+        assert all(message["content"].strip() for message in row["messages"])
+        assert row["finish_reason"] == "stop"
+        assert "<|end|>" not in row["text"]
+    assert (table.filter(pl.col("turn") == 1)["messages"].list.len() == 0).all()
+
+
+@pytest.mark.engine
+def test_again_from_an_empty_journal_gives_the_same_bytes(project: Path) -> None:
+    before = (project / "s.parquet").read_bytes()
+    prompts_table = pl.read_parquet(project / "prompts.parquet")
+    prompts_table.reverse().write_parquet(project / "reversed.parquet")
+    (project / ".holdfast").rename(project / "journal_of_the_first_run")
+    words = [
+        "--params",
+        "random_seed,base,seed,models.base,reconstruct",
+        "--prompts",
+        "reversed.parquet",
+        "--samples",
+        "s.parquet",
+    ]
+    step(project, ROOT / "envs/in-env", "inference", "python", "-m", "holdfast.steps.reconstruct", *words)
+    assert (project / "s.parquet").read_bytes() == before

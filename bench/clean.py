@@ -170,9 +170,7 @@ def main() -> None:
         ]
         planted = [(a, b) for a, b in pairs if similarity(found[a], found[b]) >= 0.8]
         hit = [not (found[a] in kept and found[b] in kept) for a, b in planted]
-        print(
-            f"  {len(planted)} planted at Jaccard 0.8 or more: recall {np.mean(hit):.4f}, precision {np.mean(right):.4f}"
-        )
+        print(f"  {len(planted)} planted at Jaccard 0.8 up: recall {np.mean(hit):.4f}, precision {np.mean(right):.4f}")
         print("  " + json.dumps(dict(rejected["reason"].value_counts().sort("reason").iter_rows())))
         if arguments.datatrove:
             other, stay = run_datatrove(folder, arguments.datatrove, found)

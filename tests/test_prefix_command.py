@@ -7,7 +7,8 @@ import sys
 from pathlib import Path
 
 import pytest
-from templates import SHAPES, tokenizer
+from small_tokenizers import tokenizer
+from templates import SHAPES
 
 from holdfast.prefix_command import visible
 

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from holdfast.prequery import derive, later_turn, special_tokens
 from holdfast.template import Refused, Template
-from templates import SHAPES, tokenizer
+from small_tokenizers import tokenizer
+from templates import SHAPES
 
 DATE = datetime.date(2024, 3, 5)
 GOOD = sorted(name for name, shape in SHAPES.items() if shape.prefix)

@@ -18,7 +18,8 @@ from holdfast.steps.reconstruct import Conversations, first_turns, requests
 from holdfast.tables import PROMPTS, SAMPLES
 from holdfast.template import Template
 from models import ROOT, tiny_model
-from templates import SHAPES, tokenizer
+from small_tokenizers import tokenizer
+from templates import SHAPES
 
 DRAWN = Sampling(temperature=1.0, top_p=0.98, max_tokens=32)
 

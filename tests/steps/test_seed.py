@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 from holdfast.errors import UserError
 from holdfast.steps.seed import main, shares
 from holdfast.tables import PROMPTS
-from templates import LLAMA3_USER, SHAPES, tokenizer
+from small_tokenizers import tokenizer
+from templates import LLAMA3_USER, SHAPES
 
 DECLARED = "random_seed,base,seed,models.mine.path,reconstruct.prefix,reconstruct.samples"
 

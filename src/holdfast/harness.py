@@ -1,5 +1,6 @@
 """Suites of EleutherAI's lm-evaluation-harness, run through its Python API, item by item into our evaluation table."""
 
+import traceback
 from collections import Counter
 from collections.abc import Iterator
 from typing import Any
@@ -19,7 +20,8 @@ def run_harness(model: Model, name: str, suite: HarnessSuite) -> tuple[pl.DataFr
     """Run the suite called `name`; returns its evaluation table and the harness's own log, one record for each sample.
 
     The harness's own Transformers backend runs the model: its vLLM backend does not know the CPU build of vLLM.
-    Raises UserError for an unknown task or metric, and for a model that is only reachable over a network.
+    Raises UserError for an unknown task or metric, for a model that is only reachable over a network, and for whatever
+    fails inside a task (its traceback goes to the log).
     """
     import torch
     from lm_eval import simple_evaluate
@@ -39,17 +41,22 @@ def run_harness(model: Model, name: str, suite: HarnessSuite) -> tuple[pl.DataFr
     }
     if model.revision is not None:
         settings["revision"] = model.revision
-    results = simple_evaluate(
-        model="hf",
-        model_args=settings,
-        tasks=suite.tasks,
-        num_fewshot=suite.num_fewshot,
-        batch_size=suite.batch_size,
-        limit=suite.limit,
-        apply_chat_template=suite.chat,
-        task_manager=manager,
-        bootstrap_iters=0,
-    )
+    try:
+        results = simple_evaluate(
+            model="hf",
+            model_args=settings,
+            tasks=suite.tasks,
+            num_fewshot=suite.num_fewshot,
+            batch_size=suite.batch_size,
+            limit=suite.limit,
+            apply_chat_template=suite.chat,
+            task_manager=manager,
+            bootstrap_iters=0,
+        )
+    except Exception as error:  # tasks are foreign code and data: anything may come out of them
+        traceback.print_exc()
+        first = (str(error).strip() or "no message").splitlines()[0]
+        raise UserError(f"evaluate.suites.{name}: the harness failed: {type(error).__name__}: {first}") from None
     assert results is not None
     samples = [
         {"suite": name, "task": task, **sample}

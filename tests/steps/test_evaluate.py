@@ -139,4 +139,9 @@ def test_a_run_with_real_engines(suites: Path) -> None:
     refused = evaluate("adapter", "models/adapter")
     assert refused.returncode == 1
     assert "error: models/adapter: not a whole model" in refused.stderr
-    assert not Path("adapter.parquet").exists()
+
+    (suites / "tasks" / "tiny_choice.yaml").write_text(HARNESS_TASK.replace("choices.jsonl", "nowhere.jsonl"))
+    failed = evaluate("again", "models/arm")
+    assert failed.returncode == 1
+    assert "error: evaluate.suites.harness: the harness failed: FileNotFoundError" in failed.stderr
+    assert not {"adapter.parquet", "again.parquet", "again.json"} & {file.name for file in suites.iterdir()}

@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 import subprocess
 import sys
 from html.parser import HTMLParser
@@ -25,6 +26,7 @@ from report_data import evaluation, write_chain
 
 ARMS = ("domain_only", "public", "rehearsed")
 MODELS = ("base", "scholar")
+CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
 MEASURES = {"general": "general", "domain": "domain"}
 
 
@@ -146,6 +148,18 @@ def test_the_page_needs_no_network_and_runs_nothing_of_the_data(built: Path) -> 
         "3.5",
     ):
         assert part in text
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="needs a Chromium")
+def test_the_page_runs_in_a_browser_without_a_complaint(built: Path, tmp_path: Path) -> None:
+    page = (built / "report/index.html").resolve().as_uri()
+    options = ["--headless", "--no-sandbox", "--disable-gpu", f"--user-data-dir={tmp_path}", "--enable-logging=stderr"]
+    no_network = "--host-resolver-rules=MAP * ~NOTFOUND"
+    shown = subprocess.run(
+        [f"{CHROMIUM}", *options, no_network, "--dump-dom", page], capture_output=True, text=True, timeout=120
+    )
+    assert "How it is computed" in shown.stdout
+    assert "CONSOLE" not in shown.stderr
 
 
 def test_same_inputs_give_the_same_bytes_whatever_the_order_of_rows(built: Path) -> None:

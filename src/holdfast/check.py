@@ -61,7 +61,7 @@ def check(arguments: argparse.Namespace) -> int:
 def table(arms: dict[str, Any]) -> str:
     """Arms x general and domain accuracy in per cent with Wilson's intervals, and where the report is."""
     lines = [("arm", "general", "domain", "verdict")]
-    for name, figures in arms.items():
+    for name, figures in sorted(arms.items(), key=lambda arm: (arm[0] != "base", arm[0])):
         words = figures.get("verdict")
         said = f"general {words['general']}, domain {words['domain']}" if words else ""
         lines.append((name, _cell(figures.get("general")), _cell(figures.get("domain")), said))

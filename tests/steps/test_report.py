@@ -191,6 +191,7 @@ def test_the_gate_passes_what_holds_and_names_what_fails(
     with pytest.raises(UserError, match="no arm 'nobody'"):
         check(Arguments())  # type: ignore[arg-type]
     printed = table(json.loads(Path("metrics/summary.json").read_text())["arms"])
+    assert [line.split()[0] for line in printed.splitlines()[:5]] == ["arm", "base", *ARMS]
     assert re.search(r"^base +96\.0 \[93\.9, 97\.4\] n=500 +5\.0 ", printed, re.MULTILINE)
     assert "report/index.html" in printed
 

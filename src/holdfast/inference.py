@@ -78,6 +78,7 @@ def ask(
                 failures += (a for a in answers if a.error)
                 _check_failures(f"{step} {name}", failures, total, model.max_failed_share)
     progress.finished()
+    journal.note_speed(step, progress.asked, progress.seconds)
     _check_failures(f"{step} {name}", failures, total, model.max_failed_share)
     if failures:
         print(f"{step} {name}: {len(failures)} rows failed for good ({_evidence(failures)})", flush=True)
@@ -85,20 +86,30 @@ def ask(
 
 
 class Pending(NamedTuple):
-    """What asking would mean, counted without a model. Tokens are upper bounds or estimates (4 characters a token)."""
+    """What asking would mean, counted without a model. Tokens are upper bounds or estimates (4 characters a token).
+
+    `rows_per_s` is the model's `rates.rows_per_s`, else what this step measured last, else None.
+    """
 
     asked: int
     reused: int
     prompt_tokens: int
     max_output_tokens: int
+    rows_per_s: float | None
 
 
 def pending(
-    name: str, model: Model, requests: Iterable[Request], output: str | None = None, text_column: str = "text"
+    name: str,
+    model: Model,
+    requests: Iterable[Request],
+    output: str | None = None,
+    text_column: str = "text",
+    step: str = "",
 ) -> Pending:
     """Count what `ask` with these arguments would ask and reuse now. Starts no model, asks no hub, writes nothing."""
     model_hash = fingerprint(name, model, online=False)
-    known = Journal(model_hash, write=False).keys
+    journal = Journal(model_hash, write=False)
+    known = journal.keys
     earlier = earlier_rows(output, text_column) if output else None
     if earlier is not None:
         known.update(earlier.select("key").collect()["key"])
@@ -115,7 +126,7 @@ def pending(
             prompt_tokens += len(request.prompt_ids)
         else:
             prompt_tokens += sum(len(content) for _, content in request.messages or ()) // 4 + 1
-    return Pending(asked, reused, prompt_tokens, output_tokens)
+    return Pending(asked, reused, prompt_tokens, output_tokens, model.rates.rows_per_s or journal.speed(step))
 
 
 def _missing(

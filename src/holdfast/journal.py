@@ -24,6 +24,7 @@ from holdfast.errors import UserError
 from holdfast.request import PERMANENT, Answer
 
 ROOT = Path(".holdfast/journal")
+SPEED_ROWS = 50
 SEAL_ROWS, SEAL_BYTES = 5_000, 32 << 20  # a chunk: what one process holds in memory at most
 _IN_USE: list[IO[bytes]] = []  # frames that read chunks outlive their Journal; the lock stays until the process ends
 
@@ -114,6 +115,19 @@ class Journal:
             os.unlink(self._tail.name)
             self._tail.close()
         self._tail, self._buffer, self._buffered_bytes = None, [], 0
+
+    def note_speed(self, step: str, rows: int, seconds: float) -> None:
+        """Remember how fast a step's rows came, if there were enough of them to tell."""
+        if rows >= SPEED_ROWS:
+            with _readable_errors(self.folder):
+                (self.folder / f"{step}.speed").write_text(f"{rows / max(seconds, 1e-3):.4g}\n")
+
+    def speed(self, step: str) -> float | None:
+        """Rows per second of the step's last job that asked enough rows to tell."""
+        try:
+            return float((self.folder / f"{step}.speed").read_text())
+        except (OSError, ValueError):
+            return None
 
     def rows(self) -> pl.LazyFrame:
         """All sealed rows without an error, one per key (schema ROWS); of two to one key the first sealed counts."""

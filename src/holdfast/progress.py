@@ -18,6 +18,7 @@ class Progress:
     def __init__(self, what: str, total: int) -> None:
         self.what, self.total = what, total
         self.reused = self.asked = 0
+        self.seconds = 0.0  # that the rows asked took, known when finished
         self._begun = self._said = time.monotonic()
 
     def started(self) -> None:
@@ -37,6 +38,6 @@ class Progress:
 
     def finished(self) -> None:
         """Say what was done."""
-        seconds = time.monotonic() - self._begun
-        asked = f"{self.asked} asked in {duration(seconds)}" if self.asked else "none asked"
+        self.seconds = time.monotonic() - self._begun
+        asked = f"{self.asked} asked in {duration(self.seconds)}" if self.asked else "none asked"
         print(f"{self.what}: {self.reused + self.asked} rows done, {self.reused} reused, {asked}", flush=True)

@@ -14,7 +14,9 @@ class Request(NamedTuple):
 
     `messages` are (role, content) pairs, rendered with the model's own chat template and its generation prompt; special
     tokens are not recognised inside a content. `logprobs_of` names texts (such as "1" to "5") whose log-probabilities
-    as the first generated token are wanted.
+    as the first generated token are wanted. With `own_logprob` the answer's `logprobs` is one number instead: the
+    sum over the tokens written; null where an engine cannot tell. `stop_text` is plain text after which nothing is
+    wanted: an engine may stop there, leaving it out, or write on.
     """
 
     id: str
@@ -24,6 +26,8 @@ class Request(NamedTuple):
     sampling: Sampling
     stop_ids: tuple[int, ...] = ()
     logprobs_of: tuple[str, ...] = ()
+    own_logprob: bool = False
+    stop_text: str | None = None
 
 
 # Faults that the same request to the same model has every time: they are kept like answers, not asked again.
@@ -46,11 +50,18 @@ class Answer(NamedTuple):
 
 
 @lru_cache(maxsize=256)
-def _settings(fingerprint: str, sampling: Sampling, stop_ids: tuple[int, ...], logprobs_of: tuple[str, ...]) -> bytes:
+def _settings(
+    fingerprint: str,
+    sampling: Sampling,
+    stop_ids: tuple[int, ...],
+    logprobs_of: tuple[str, ...],
+    own_logprob: bool,
+    stop_text: str | None,
+) -> bytes:
     drawn = sampling.model_dump(exclude_none=True)
     if sampling.temperature == 0:  # greedy: these choose nothing
         drawn = {k: v for k, v in drawn.items() if k not in ("top_p", "top_k", "min_p")}
-    text = json.dumps([fingerprint, drawn, sorted(stop_ids), logprobs_of], sort_keys=True)
+    text = json.dumps([fingerprint, drawn, sorted(stop_ids), logprobs_of, own_logprob, stop_text], sort_keys=True)
     return blake2b(text.encode(), digest_size=32).digest()
 
 
@@ -60,7 +71,8 @@ def request_key(fingerprint: str, request: Request) -> bytes:
     That is: the model (`fingerprint`), sampling, stop tokens, the exact prompt tokens or messages, the wanted
     log-probabilities and, unless sampling is greedy, the seed. The row's id is not in it: one question is asked once.
     """
-    digest = blake2b(_settings(fingerprint, request.sampling, request.stop_ids, request.logprobs_of), digest_size=16)
+    asked = (request.sampling, request.stop_ids, request.logprobs_of, request.own_logprob, request.stop_text)
+    digest = blake2b(_settings(fingerprint, *asked), digest_size=16)
     digest.update((0 if request.sampling.temperature == 0 else request.seed).to_bytes(8, "little"))
     if request.prompt_ids is not None:
         assert request.messages is None, "a request has prompt_ids or messages, not both"

@@ -23,6 +23,7 @@ class Renderer:
             raise UserError(f"model {name}: the tokenizer of {path} cannot be loaded: {short(error)}") from error
         specials = sorted(self.tokenizer.all_special_tokens, key=len, reverse=True)
         self._special = re.compile("|".join(map(re.escape, specials)) or r"(?!)")
+        self._turn_end: list[int] | None = None
         self._first_tokens: dict[tuple[str, ...], list[int]] = {}
 
     def prompt_ids(self, request: Request) -> list[int] | str:
@@ -34,6 +35,21 @@ class Renderer:
             return self._ids(request.messages)
         except TemplateError as error:  # templates raise it themselves: no system role, roles do not alternate
             return short(error)
+
+    def stop_ids(self, request: Request) -> list[int]:
+        """Tokens that end the answer besides the model's own: the request's, and what closes an assistant's turn.
+
+        Some models' generation settings name only the end of the text there.
+        """
+        if request.messages and self._turn_end is None:
+            ending = [("user", "Hi"), ("assistant", "probe qzx")]
+            try:
+                closed = self._render(ending, opening=False).partition("probe qzx")[2]
+            except TemplateError:
+                closed = ""
+            found = self._special.search(closed)
+            self._turn_end = self.tokenizer.convert_tokens_to_ids([found.group()]) if found else []
+        return [*request.stop_ids, *((self._turn_end or []) if request.messages else [])]
 
     def first_tokens(self, texts: tuple[str, ...], request: Request) -> list[int]:
         """For each text the one token by which an answer to this prompt begins with it.
@@ -81,14 +97,14 @@ class Renderer:
                 ids += self._encode(part)
         return ids
 
-    def _render(self, messages: Sequence[tuple[str, str]]) -> str:
+    def _render(self, messages: Sequence[tuple[str, str]], opening: bool = True) -> str:
         if not self.tokenizer.chat_template:
             raise UserError(
                 f"model {self.name}: its tokenizer has no chat template, so it cannot be asked with messages; add a "
                 "chat_template.jinja to the model's folder or leave the model out of the committee"
             )
         chat = [{"role": role, "content": content} for role, content in messages]
-        return str(self.tokenizer.apply_chat_template(chat, tokenize=False, add_generation_prompt=True))
+        return str(self.tokenizer.apply_chat_template(chat, tokenize=False, add_generation_prompt=opening))
 
     def _encode(self, text: str) -> list[int]:
         return list(self.tokenizer(text, add_special_tokens=False)["input_ids"])

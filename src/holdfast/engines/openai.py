@@ -247,6 +247,8 @@ def _body(model: Model, request: Request) -> tuple[str, dict[str, Any]]:
     }
     optional = {"top_k": s.top_k, "min_p": s.min_p, "repetition_penalty": s.repetition_penalty}
     body |= {key: value for key, value in optional.items() if value is not None}
+    if request.stop_text:
+        body["stop"] = [request.stop_text]
     if request.stop_ids:
         body |= {"stop_token_ids": list(request.stop_ids), "skip_special_tokens": False}
     if request.prompt_ids is not None:

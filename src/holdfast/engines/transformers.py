@@ -40,6 +40,24 @@ class FirstLogprobs(LogitsProcessor):
         return scores
 
 
+class OwnLogprobs(LogitsProcessor):
+    """Notes the log-probability of every token written, before temperature and top-p; changes nothing."""
+
+    def __init__(self) -> None:
+        self.last: torch.Tensor | None = None  # over the vocabulary, for the token that is written next
+        self.written: list[torch.Tensor] = []
+
+    def __call__(self, input_ids: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
+        self.note(input_ids[:, -1:])
+        self.last = torch.log_softmax(scores.float(), dim=-1)
+        return scores
+
+    def note(self, tokens: torch.Tensor) -> None:
+        """`tokens` (rows x 1) are what was written last."""
+        if self.last is not None:
+            self.written.append(self.last.gather(1, tokens))
+
+
 class SeededDraw(LogitsProcessor):
     """Makes the arg max a draw from the distribution (Gumbel-max), each row with a generator of its own seed.
 
@@ -87,7 +105,9 @@ class TransformersEngine:
                     detail = f"{len(ids)} tokens do not fit a context of {self.context}"
                     refused.append(Answer(key, prompt_tokens=len(ids), error="prompt_too_long", detail=detail))
                 else:
-                    alike[request.sampling, request.stop_ids, request.logprobs_of].append((key, request, ids))
+                    stops = tuple(self.renderer.stop_ids(request))
+                    kind = (request.sampling, stops, request.logprobs_of, request.own_logprob)
+                    alike[kind].append((key, request, ids))
             if refused:
                 yield refused
             for rows in alike.values():
@@ -102,12 +122,13 @@ class TransformersEngine:
         width = max(len(ids) for _, _, ids in rows)
         prompt = torch.tensor([[self.pad] * (width - len(ids)) + ids for _, _, ids in rows], device=self.model.device)
         mask = torch.tensor([[0] * (width - len(ids)) + [1] * len(ids) for _, _, ids in rows], device=self.model.device)
-        stops = self.stops | set(request.stop_ids)
-        first = FirstLogprobs()
-        processors = LogitsProcessorList([*([first] if request.logprobs_of else []), *_warpers(request.sampling)])
+        stops = self.stops | set(self.renderer.stop_ids(request))
+        first, own = FirstLogprobs(), OwnLogprobs()
+        notes = [*([first] if request.logprobs_of else []), *([own] if request.own_logprob else [])]
+        processors = LogitsProcessorList([*notes, *_warpers(request.sampling)])
         if request.sampling.temperature:
             processors.append(SeededDraw([r.seed for _, r, _ in rows], prompt.device))
-        output = self.model.generate(
+        whole = self.model.generate(
             prompt,
             attention_mask=mask,
             logits_processor=processors,
@@ -115,7 +136,9 @@ class TransformersEngine:
             max_new_tokens=min(request.sampling.max_tokens, self.context - width),
             eos_token_id=sorted(stops) or None,
             pad_token_id=self.pad,
-        )[:, width:].tolist()
+        )
+        own.note(whole[:, -1:])
+        output = whole[:, width:].tolist()
         answers: list[Answer] = []
         for (key, r, ids), said in zip(rows, output, strict=True):
             end = next((i for i, token in enumerate(said) if token in stops), None)
@@ -125,6 +148,9 @@ class TransformersEngine:
                 assert first.first is not None
                 tokens = self.renderer.first_tokens(r.logprobs_of, r)
                 logprobs = first.first[len(answers), tokens].tolist()
+            elif r.own_logprob:
+                count = len(said) if end is None else end + 1
+                logprobs = [sum(float(step[len(answers)]) for step in own.written[:count])]
             answers.append(
                 Answer(
                     key=key,

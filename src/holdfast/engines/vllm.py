@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from holdfast.engines.chat import Renderer
+from holdfast.engines.chat import Renderer, short
 from holdfast.errors import UserError
 from holdfast.params.models import Model
 from holdfast.request import Answer, Request
@@ -77,7 +77,10 @@ class VllmEngine:
                 error="prompt_too_long",
                 detail=f"{len(ids)} tokens do not fit a context of {self.context}",
             )
-        self.engine.add_request(key.hex(), {"prompt_token_ids": ids}, self._sampling(request))
+        try:
+            self.engine.add_request(key.hex(), {"prompt_token_ids": ids}, self._sampling(request))
+        except ValueError as error:  # a token that the model does not have, or settings that do not go together
+            return Answer(key, prompt_tokens=len(ids), error="refused", detail=short(error))
         running[key.hex()] = (request, time.monotonic())
         return None
 
@@ -94,7 +97,9 @@ class VllmEngine:
             repetition_penalty=s.repetition_penalty or 1.0,
             max_tokens=s.max_tokens,
             seed=request.seed if s.temperature else None,
-            stop_token_ids=list(request.stop_ids),
+            stop_token_ids=self.renderer.stop_ids(request),
+            stop=request.stop_text,
+            logprobs=0 if request.own_logprob else None,
             logprob_token_ids=self.renderer.first_tokens(request.logprobs_of, request) if request.logprobs_of else None,
             skip_special_tokens=False,  # a special token in the middle of a text is a fault that must be seen
             output_kind=RequestOutputKind.FINAL_ONLY,
@@ -106,6 +111,8 @@ class VllmEngine:
         if request.logprobs_of:
             first = said.logprobs[0]
             logprobs = [first[token].logprob for token in self.renderer.first_tokens(request.logprobs_of, request)]
+        elif request.own_logprob:
+            logprobs = [sum(at[token].logprob for at, token in zip(said.logprobs, said.token_ids, strict=True))]
         return Answer(
             key=bytes.fromhex(output.request_id),
             text=said.text,
@@ -144,7 +151,10 @@ def started(name: str, model: Model) -> Iterator[VllmEngine]:
         yield engine
     except UserError:
         raise
-    except (RuntimeError, MemoryError, OSError, AssertionError) as error:
+    except Exception as error:
+        theirs = type(error).__module__.partition(".")[0] in ("vllm", "torch", "zmq")
+        if not theirs and not isinstance(error, RuntimeError | MemoryError | OSError):
+            raise
         raise UserError(explain(name, model, error)) from error
     finally:
         engine.engine.engine_core.shutdown()

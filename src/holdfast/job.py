@@ -9,6 +9,7 @@ import contextlib
 import ctypes
 import fcntl
 import io
+import logging
 import os
 import signal
 import subprocess
@@ -132,8 +133,9 @@ def dvc(command: str, *words: str) -> int:
     """DVC's exit status, run in this process (a fresh start would cost half a second)."""
     from dvc.cli import main as dvc_main
 
-    with contextlib.redirect_stdout(io.StringIO()):  # DVC's advice; the job's own output is not touched by this
-        return dvc_main(["--wait-for-lock", command, "--quiet", *words])
+    logging.disable(logging.INFO)  # faults only; what the job itself prints is not touched by either of these
+    with contextlib.redirect_stdout(io.StringIO()):
+        return dvc_main(["--wait-for-lock", command, *words])
 
 
 if __name__ == "__main__":

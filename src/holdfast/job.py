@@ -14,6 +14,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NoReturn
@@ -23,6 +24,7 @@ from holdfast.errors import UserError
 
 BUILD_LOCK = Path(".holdfast/build.lock")
 INSIDE = "HOLDFAST_INSIDE"  # set below a Snakemake job: its main process holds the build lock
+DURATIONS = Path(".holdfast/durations")
 TAIL = 20  # lines of a failed job's log that are shown
 
 
@@ -107,12 +109,15 @@ def check_dvc_file() -> None:
 def run(stage: str, environment: str, log: Path, command: list[str]) -> int:
     """Run the job's command in its environment, its standard error in `log`; after a failure show the log's end."""
     log.parent.mkdir(parents=True, exist_ok=True)
+    started = time.monotonic()
     with log.open("wb") as errors:
         child = subprocess.Popen(["envs/in-env", environment, *command], stderr=errors, preexec_fn=die_with_parent)
         for number in (signal.SIGTERM, signal.SIGINT):  # an interrupt reaches the child by itself: wait for it
             signal.signal(number, lambda got, _: child.terminate() if got == signal.SIGTERM else None)
         status = child.wait()
-    if status:
+    if not status:
+        note_duration(stage, time.monotonic() - started)
+    else:
         lines = log.read_text(encoding="utf-8", errors="replace").splitlines()
         print(f"{stage} failed (status {status}); the end of {log}:", *lines[-TAIL:], sep="\n", file=sys.stderr)
     return 128 - status if status < 0 else status
@@ -127,6 +132,20 @@ def reproduce(stage: str) -> int:
         if not failed and dvc("checkout", "--force", stage):
             failed = dvc("repro", "--single-item", stage)
         return failed
+
+
+def note_duration(stage: str, seconds: float) -> None:
+    """Remember how long a stage took, for `holdfast plan`."""
+    DURATIONS.mkdir(parents=True, exist_ok=True)
+    (DURATIONS / stage).write_text(f"{seconds:.1f}\n")
+
+
+def last_duration_s(stage: str) -> float | None:
+    """How long the stage took when it last ran here."""
+    try:
+        return float((DURATIONS / stage).read_text())
+    except (OSError, ValueError):
+        return None
 
 
 def dvc(command: str, *words: str) -> int:

@@ -113,6 +113,16 @@ def test_paired_intervals_cover_the_truth(n: int, forgotten: float, learned: flo
     assert 0.925 <= covered(boot, truth) <= 0.985
 
 
+def test_the_bootstrap_is_too_narrow_where_few_items_change() -> None:
+    """Why verdicts go by the score interval: 100 items, 2 % forgotten, 1 % learned."""
+    drawn = np.random.default_rng(11).multinomial(100, [0.02, 0.01, 0.97], 1000)
+    scores = np.array([paired_score(int(f), int(g), 100, 0.95) for f, g, _ in drawn])
+    changes = [np.repeat([-1.0, 1.0, 0.0], counts) for counts in drawn]
+    boot = np.array([paired_bootstrap(change, 0.95, 1000, 1) for change in changes])
+    assert covered(boot, -0.01) < 0.90
+    assert covered(scores, -0.01) > 0.94
+
+
 @pytest.mark.parametrize(("n", "share"), [(50, 0.9), (400, 0.96), (400, 0.5)])
 def test_wilson_covers_the_truth(n: int, share: float) -> None:
     drawn = np.random.default_rng(5).binomial(n, share, 4000)

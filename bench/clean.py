@@ -96,6 +96,7 @@ def write_inputs(folder: Path, found: list[str]) -> None:
         finish_reason=pl.lit("stop"),
         prompt_tokens=pl.lit(3, dtype=pl.Int64),
         output_tokens=pl.col("text").str.count_matches(" ").cast(pl.Int64),
+        logprobs=pl.lit(None, dtype=pl.List(pl.Float64)),
         request_key=pl.lit("k"),
         error=pl.lit(None, dtype=pl.String),
         messages=pl.lit([], dtype=SAMPLES["messages"]),

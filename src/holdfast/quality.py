@@ -36,6 +36,7 @@ def quality(
         "richness": richness(distinct_["count"]),
         "tokens": _spread(kept["tokens"]),
         "characters": _spread(kept["instruction"].str.len_chars()),
+        "perplexity": perplexity(judged),
         "turns": _counts(_turns(kept).cast(pl.String)),
         "languages": _counts(kept["language"]),
         "slices": {
@@ -55,6 +56,27 @@ def quality(
             "suites": _counts(contamination["suite"]),
             "kinds": _counts(contamination["kind"]),
         },
+    }
+
+
+def perplexity(judged: pl.DataFrame) -> dict[str, float] | None:
+    """Perplexity of valid samples, the end of the turn included, under the base model at temperature 1, without top-p.
+
+    `mean` is over all tokens, the quantiles are over samples; samples weigh as often as they were drawn. Null where the
+    engine gives no log-probabilities.
+    """
+    told = (
+        judged.filter(pl.col("reason").is_null() & (pl.col("output_tokens") > 0))
+        .select("output_tokens", total=pl.col("logprobs").list.first())
+        .drop_nulls()
+    )
+    if told.is_empty():
+        return None
+    totals, tokens = told["total"].to_numpy(), told["output_tokens"].to_numpy()
+    by_sample = np.exp(-totals / tokens)
+    over_tokens = float(np.exp(-totals.sum() / tokens.sum()))
+    return {"mean": round(over_tokens, 3)} | {
+        f"p{q}": round(float(np.quantile(by_sample, q / 100)), 3) for q in (5, 50, 95)
     }
 
 

@@ -33,6 +33,7 @@ SAMPLES: dict[str, Any] = {
     "finish_reason": pl.String,  # stop | length | error
     "prompt_tokens": pl.Int64,
     "output_tokens": pl.Int64,
+    "logprobs": pl.List(pl.Float64),  # one number: the sum over the tokens written; null where the engine cannot tell
     "request_key": pl.String,
     "error": pl.String,
     "messages": MESSAGES,  # the conversation before this turn, with the system message

@@ -50,6 +50,7 @@ def samples(*rows: tuple[str, str, str]) -> pl.DataFrame:
                 "finish_reason": finish,
                 "prompt_tokens": 1,
                 "output_tokens": len(text),
+                "logprobs": [-0.5 * len(text)],
                 "request_key": "k",
                 "error": "prompt_too_long" if finish == "error" else None,
                 "messages": system[prompt],

@@ -1,6 +1,7 @@
 """The reconstruct step: the requests it makes, and conversations from a real engine."""
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -10,6 +11,7 @@ import polars as pl
 import pytest
 import yaml
 
+from chain import ask_apart
 from holdfast.inference import ANSWERS
 from holdfast.params.models import Sampling
 from holdfast.params.reconstruct import MultiTurn
@@ -131,7 +133,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def step(folder: Path, *words: Any) -> str:
     env = {"PYTHONPATH": str(ROOT / "src")}
-    done = subprocess.run(words, cwd=folder, capture_output=True, text=True, env=__import__("os").environ | env)
+    done = subprocess.run(words, cwd=folder, capture_output=True, text=True, env=os.environ | env)
     assert done.returncode == 0, done.stderr[-3000:]
     return done.stdout
 
@@ -168,3 +170,34 @@ def test_again_from_an_empty_journal_gives_the_same_bytes(project: Path) -> None
     ]
     step(project, ROOT / "envs/in-env", "inference", "python", "-m", "holdfast.steps.reconstruct", *words)
     assert (project / "s.parquet").read_bytes() == before
+
+
+REFERENCE = """
+import json, sys, torch
+from transformers import AutoModelForCausalLM
+model = AutoModelForCausalLM.from_pretrained(sys.argv[1])
+totals = []
+for ids in json.loads(sys.argv[2]):
+    ends = {"eos_token_id": [3, 4], "pad_token_id": 0}
+    made = model.generate(torch.tensor([ids]), max_new_tokens=12, do_sample=False, **ends)[0]
+    odds = torch.log_softmax(model(made[None]).logits[0, :-1], -1)
+    totals.append(sum(odds[at, made[at + 1]].item() for at in range(len(ids) - 1, len(made) - 1)))
+print(json.dumps(totals))
+"""
+
+
+@pytest.mark.engine
+def test_the_log_probability_is_that_of_all_tokens_written(tmp_path: Path) -> None:
+    prompts_ids = [[1, 2, 80 + k, 81, 90 - k] for k in range(6)]
+    greedy = {"temperature": 0.0, "max_tokens": 12}
+    asked = [
+        {"id": str(k), "prompt_ids": ids, "sampling": greedy, "own_logprob": True} for k, ids in enumerate(prompts_ids)
+    ]
+    code = [ROOT / "envs/in-env", "inference", "python", "-c", REFERENCE, tiny_model(), json.dumps(prompts_ids)]
+    expected = json.loads(step(tmp_path, *code).splitlines()[-1])
+    for engine in ("vllm", "transformers"):
+        (tmp_path / engine).mkdir()
+        model = {"path": str(tiny_model()), "engine": engine, "engine_args": {"max_model_len": 256}}
+        (found,) = ask_apart(tmp_path / engine, [{"model": model, "requests": asked}])
+        assert not isinstance(found, str)
+        assert found["logprobs"].list.first().to_list() == pytest.approx(expected, abs=2e-3)

@@ -87,6 +87,7 @@ class TransformersEngine:
         self.model = AutoModelForCausalLM.from_pretrained(model.path, revision=model.revision, **arguments).eval()
         text = self.model.config.get_text_config()
         self.context = int(context or getattr(text, "max_position_embeddings", 1 << 30))
+        self.tokens = self.model.get_input_embeddings().num_embeddings
         self.stops = set(_ids(self.model.generation_config.eos_token_id) + _ids(self.renderer.tokenizer.eos_token_id))
         self.pad = self.renderer.tokenizer.pad_token_id
         if self.pad is None:
@@ -104,6 +105,9 @@ class TransformersEngine:
                 elif len(ids) >= self.context:
                     detail = f"{len(ids)} tokens do not fit a context of {self.context}"
                     refused.append(Answer(key, prompt_tokens=len(ids), error="prompt_too_long", detail=detail))
+                elif max(ids) >= self.tokens:
+                    detail = f"token {max(ids)} is not in the vocabulary"
+                    refused.append(Answer(key, prompt_tokens=len(ids), error="refused", detail=detail))
                 else:
                     stops = tuple(self.renderer.stop_ids(request))
                     kind = (request.sampling, stops, request.logprobs_of, request.own_logprob)

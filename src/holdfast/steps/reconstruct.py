@@ -30,7 +30,8 @@ def requests(prompts: pl.DataFrame, sampling: Sampling, random_seed: int) -> Ite
         ids, stops = tuple(row["prefix_ids"]), tuple(row["stop_ids"])
         for draw in range(row["samples"]):
             sample_id = row_id("sample", row["prompt_id"], draw)
-            yield Request(sample_id, ids, None, row_seed(random_seed, row["prompt_id"], draw), sampling, stops)
+            seed = row_seed(random_seed, row["prompt_id"], draw)
+            yield Request(sample_id, ids, None, seed, sampling, stops, own_logprob=True, stop_text=row["stop_text"])
 
 
 def first_turns(prompts: pl.DataFrame, answers: pl.DataFrame) -> pl.DataFrame:
@@ -110,8 +111,11 @@ class Conversations:
             except Refused:
                 continue
             seed = row_seed(self.random_seed, "user", row["turn"], row["sample_id"])
-            stops = tuple(self.by_id[row["prompt_id"]]["stop_ids"])
-            yield Request(row["sample_id"], tuple(ids), None, seed, self.sampling, stops)
+            prompt = self.by_id[row["prompt_id"]]
+            stops, text = tuple(prompt["stop_ids"]), prompt["stop_text"]
+            yield Request(
+                row["sample_id"], tuple(ids), None, seed, self.sampling, stops, own_logprob=True, stop_text=text
+            )
 
 
 def extend(samples: pl.DataFrame, conversations: Conversations, name: str, model: Model) -> pl.DataFrame:

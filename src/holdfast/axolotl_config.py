@@ -21,6 +21,10 @@ _BY_FIELD = {
     "gradient_accumulation_steps": "gradient_accumulation_steps", "lora_r": "lora_r", "lora_alpha": "lora_alpha",
     "lora_dropout": "lora_dropout",
 }  # fmt: skip
+# Axolotl guesses from the template's source which keys of a message it reads, and drops the others: name them
+_MESSAGE_KEYS = (
+    "role", "content", "name", "tool_calls", "tool_call_id", "reasoning_content", "reasoning", "thinking",
+)  # fmt: skip
 _LAST = 0.9999  # Transformers reads a number below 1 as a share of the steps, and 1 as every step
 _LOGGED = 50  # points of the loss curve
 
@@ -104,7 +108,13 @@ def run_config(
     """The complete configuration of one run: `recipe` with base model, data, folders and seed. Paths are as given."""
 
     def data(path: str) -> list[dict[str, Any]]:
-        mixture = {"path": path, "ds_type": "json", "type": "chat_template", "field_messages": "messages"}
+        mixture: dict[str, Any] = {
+            "path": path,
+            "ds_type": "json",
+            "type": "chat_template",
+            "field_messages": "messages",
+        }
+        mixture |= {"message_property_mappings": {key: key for key in _MESSAGE_KEYS}}
         return [mixture | {"roles_to_train": ["assistant"], "train_on_eos": "turn"}]
 
     filled: dict[str, Any] = {

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -17,6 +18,12 @@ from holdfast.template import Template, load_tokenizer
 from models import ROOT, tiny_model
 
 RECIPE = {"sequence_len": 128, "learning_rate": 0.01, "micro_batch_size": 4, "precision": "float32", "evals": 2}
+# shows thinking and tool calls, with arguments as objects
+TEMPLATE = """{{ bos_token }}{% for m in messages %}<|start|>{{ m['role'] }}
+{% if m.reasoning_content %}<think>{{ m.reasoning_content }}</think>{% endif %}{{ m['content'] }}
+{%- for c in m.tool_calls or [] %}<call>{{ c.function.name }} n={{ c.function.arguments.n }}</call>{% endfor %}<|end|>
+{%- endfor %}{% if add_generation_prompt %}<|start|>assistant
+{% endif %}"""
 ASKED = [{"role": "user", "content": "Say {}"}, {"role": "assistant", "content": "{} it is"}]
 
 
@@ -82,7 +89,8 @@ def mixture(tmp_path, monkeypatch):
         "arms": {"forms": arm},
     }
     Path("params.yaml").write_text(yaml.safe_dump(settings))
-    Path("base").symlink_to(tiny_model())
+    shutil.copytree(tiny_model(), "base")
+    Path("base/chat_template.jinja").write_text(TEMPLATE)
     keys = ",".join(["random_seed", "mix", "train.sequence_len", "arms.forms", *(f"sources.{s}" for s in sources)])
     argv = ["mix", "--params", keys, "--arm", "forms", "--base", "./base", "--out", "data/mix/forms", "--suites"]
     monkeypatch.setattr(sys, "argv", argv)
@@ -95,7 +103,7 @@ def in_env(name, *words, cwd):
     return subprocess.run(command, cwd=cwd, capture_output=True, text=True, check=False)
 
 
-def start(project, run, **recipe):
+def make_recipe(project, **recipe):
     settings = yaml.safe_load((project / "params.yaml").read_text()) | {"train": RECIPE | recipe}
     (project / "params.yaml").write_text(yaml.safe_dump(settings))
     done = in_env(
@@ -104,6 +112,9 @@ def start(project, run, **recipe):
         cwd=project,
     )
     assert done.returncode == 0, done.stderr
+
+
+def start(project, run):
     words = [
         ROOT / "envs" / "in-env",
         "training",
@@ -158,7 +169,8 @@ print("VLLM", repr(out[0].outputs[0].text))
 
 @pytest.mark.engine
 def test_every_form_of_data_becomes_a_model_that_both_libraries_load(mixture):
-    finish(start(mixture, "forms", budget={"steps": 60}), mixture)
+    make_recipe(mixture, budget={"steps": 60})
+    finish(start(mixture, "forms"), mixture)
     about = json.loads(Path("models/forms/holdfast.json").read_text())
     assert (about["steps"], about["equal"], about["rows"]) == (60, "steps", 63)
     curve = pl.read_csv("plots/forms.csv")
@@ -176,8 +188,11 @@ def test_every_form_of_data_becomes_a_model_that_both_libraries_load(mixture):
     assert seen.returncode == 0, seen.stderr[-3000:]
     learnt = {eval(line[7:]) for line in seen.stdout.splitlines() if line.startswith("LEARNT")}
     rows = [json.loads(line) for line in Path("data/mix/forms/train.jsonl").read_text().splitlines()]
-    answers = ("".join(m["content"] + "<|end|>" for m in row["messages"] if m["role"] == "assistant") for row in rows)
-    assert learnt == set(answers)  # the assistant's turns with their ends, and nothing else
+    plain = {row["messages"][1]["content"] + "<|end|>" for row in rows if row["source"] != "tools"}
+    called = {f"<call>say n={n}</call><|end|><think>so I say it</think>{n} it is<|end|>" for n in range(50, 60)}
+    assert learnt >= plain  # the assistant's turns with their ends
+    assert learnt - plain <= called  # and nothing else
+    assert len(learnt - plain) == sum(row["source"] == "tools" for row in rows)
     (line,) = (line for line in seen.stdout.splitlines() if line.startswith("TRANSFORMERS"))
     again = in_env("inference", "python", "-c", VLLM, cwd=mixture)
     assert again.returncode == 0, again.stderr[-3000:]
@@ -186,13 +201,13 @@ def test_every_form_of_data_becomes_a_model_that_both_libraries_load(mixture):
 
 @pytest.mark.engine
 def test_a_killed_run_ends_where_an_undisturbed_one_does(mixture):
-    settings = {"adapter": "lora", "budget": {"steps": 40}, "checkpoints": 8}
-    finish(start(mixture, "forms", **settings), mixture)
+    make_recipe(mixture, adapter="lora", budget={"steps": 40}, checkpoints=8)
+    finish(start(mixture, "forms"), mixture)
     undisturbed = {p.name: p.read_bytes() for p in Path("models/forms").rglob("*") if p.is_file()}
     assert {"adapter_model.safetensors", "adapter_config.json", "model.safetensors"} <= set(undisturbed)
     assert undisturbed["model.safetensors"] != Path("base/model.safetensors").read_bytes()
 
-    process = start(mixture, "forms", **settings)
+    process = start(mixture, "forms")
     while not list(Path(".holdfast/train").glob("forms-*/output/checkpoint-[12]*/trainer_state.json")):
         assert process.poll() is None, Path("log").read_text()[-3000:]
         time.sleep(0.05)
@@ -202,7 +217,7 @@ def test_a_killed_run_ends_where_an_undisturbed_one_does(mixture):
     (output,) = Path(".holdfast/train").glob("forms-*/output")
     half = max(output.glob("checkpoint-*"), key=os.path.getmtime)
     (half / "trainer_state.json").write_text('{"global_st')  # as a full disk leaves it
-    finish(start(mixture, "forms", **settings), mixture)
+    finish(start(mixture, "forms"), mixture)
     assert "going on from step" in Path("log").read_text()
     again = {p.name: p.read_bytes() for p in Path("models/forms").rglob("*") if p.is_file()}
     assert again == undisturbed
@@ -292,7 +307,7 @@ def test_recipes_are_checked_against_axolotls_own_schema(tmp_path):
             "fsdp_config": {"offload_param": True}
         },
         "x: sequence_len: Input should be a valid integer": {"sequence_len": "long"},
-        "x: load_in_4bit": {"load_in_4bit": "perhaps"},
+        "x: load_in_8bit and load_in_4bit are not supported without setting an adapter": {"load_in_4bit": True},
     }
     words = [ROOT / "envs" / "in-env", "training", "python", "-c", CASES]
     text = yaml.safe_dump([good | change for change in cases.values()])

@@ -52,9 +52,10 @@ def validate(config: dict[str, Any], where: str) -> None:
         check_keys(config, merge_input_args()[1], where)
         validate_config(DictDefault(config))
     except ValidationError as error:
-        faults = [
-            f"{where}{'.'.join(map(str, e['loc']))}: {e['msg']} (found {e['input']!r:.80})" for e in error.errors()
-        ]
+        faults = []
+        for fault in error.errors():
+            key, message = ".".join(map(str, fault["loc"])), fault["msg"].removeprefix("Value error, ")
+            faults.append(f"{where}{key}: {message} (found {fault['input']!r:.80})" if key else f"{where}{message}")
         raise UserError("\n".join(faults)) from error
     except UserError:
         raise

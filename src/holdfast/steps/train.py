@@ -12,6 +12,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -161,12 +162,21 @@ def assemble(output: Path, base: Path, merged: bool, folder: Path) -> None:
     if (base / "generation_config.json").is_file():
         (folder / "generation_config.json").unlink(missing_ok=True)
         shutil.copyfile(base / "generation_config.json", folder / "generation_config.json")
-    if (folder / "config.json").is_file() and (base / "config.json").is_file():
-        config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-        before = json.loads((base / "config.json").read_text(encoding="utf-8"))
-        config |= {"use_cache": before["use_cache"]} if "use_cache" in before else {}
-        (folder / "config.json").unlink()
-        (folder / "config.json").write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
+    before = json.loads((base / "config.json").read_text(encoding="utf-8")) if (base / "config.json").is_file() else {}
+    _amend(folder / "config.json", lambda now: {"use_cache": before["use_cache"]} if "use_cache" in before else {})
+    for adapter in (folder, folder / "adapter"):  # PEFT writes a set, in another order each time
+        _amend(
+            adapter / "adapter_config.json",
+            lambda now: {k: sorted(v) for k, v in now.items() if k == "target_modules" and isinstance(v, list)},
+        )
+
+
+def _amend(file: Path, change: Callable[[dict[str, Any]], dict[str, Any]]) -> None:
+    """Change keys of a JSON file, not of the one that it may be a link to."""
+    if file.is_file():
+        now = json.loads(file.read_text(encoding="utf-8"))
+        file.unlink()
+        file.write_text(json.dumps(now | change(now), indent=2) + "\n", encoding="utf-8")
 
 
 def _link(file: Path, to: Path) -> None:

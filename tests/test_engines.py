@@ -30,6 +30,7 @@ REQUESTS = [
     chat("spells <|end|><|start|>user"),
     chat("plain"),
     chat(LONG),
+    {"id": "no such token", "prompt_ids": [1, 99_999], "sampling": GREEDY},
 ]
 SOME_DRAWN = [request for request in REQUESTS if request["id"].startswith("drawn")][::-2]
 
@@ -81,10 +82,12 @@ def test_an_engine_says_what_the_model_says(answered, reference):
 def test_an_engine_reports_every_row(answered):
     answers, _ = answered
     assert list(answers) == [request["id"] for request in REQUESTS]
-    assert {name for name, row in answers.items() if row["error"]} == {LONG}
+    assert {name for name, row in answers.items() if row["error"]} == {LONG, "no such token"}
     for request in REQUESTS:
         row = answers[request["id"]]
-        if row["error"]:
+        if request["id"] == "no such token":
+            assert row["error"] == "refused"
+        elif row["error"]:
             assert (row["error"], row["finish_reason"]) == ("prompt_too_long", "error")
             assert "do not fit a context of 256" in row["detail"]
         else:

@@ -7,7 +7,8 @@ import time
 import pytest
 
 from holdfast.engines import openai
-from holdfast.engines.openai import Pace, retry_after
+from holdfast.engines.openai import Pace
+from holdfast.engines.openai_api import retry_after
 from holdfast.errors import UserError
 from holdfast.inference import Request, ask
 from holdfast.params.models import Model, Rates, Sampling

@@ -48,7 +48,8 @@ class Renderer:
             except TemplateError:
                 closed = ""
             found = self._special.search(closed)
-            self._turn_end = self.tokenizer.convert_tokens_to_ids([found.group()]) if found else []
+            token = self.tokenizer.convert_tokens_to_ids(found.group()) if found else None
+            self._turn_end = [token] if isinstance(token, int) else []
         return [*request.stop_ids, *((self._turn_end or []) if request.messages else [])]
 
     def first_tokens(self, texts: tuple[str, ...], request: Request) -> list[int]:

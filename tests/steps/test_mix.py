@@ -1,5 +1,6 @@
 """The mix step: files in, a mixture with its card out; bad input leaves nothing behind."""
 
+import hashlib
 import json
 import sys
 from pathlib import Path
@@ -74,7 +75,22 @@ def test_a_mixture_and_its_records(project):
     assert one["tokens"] == len(f"_user\nSay the number {n}.__assistant\nIt is {n}._") + 1
     table = pl.read_parquet("out/train.parquet")
     assert table.to_dicts() == train
-    assert Path("out/README.md").read_text().startswith("---\n")
+
+
+def test_the_card_is_one_that_hugging_face_reads(project, tmp_path):
+    import datasets
+    import huggingface_hub
+
+    train = project()
+    head = huggingface_hub.DatasetCard.load("out/README.md").data
+    assert (head.license, head.license_name) == ("other", "Apache-2.0 and MIT")
+    assert head.size_categories == ["n<1K"]
+    loaded = datasets.load_dataset("out", cache_dir=str(tmp_path / "cache"))
+    assert loaded["train"].to_list() == train
+    assert loaded["validation"].num_rows == json.loads(Path("out/summary.json").read_text())["val_rows"]
+    text = Path("out/README.md").read_text()
+    assert "| rehearsal | 80.00% | 80.00% |" in text
+    assert hashlib.sha256(Path("out/train.jsonl").read_bytes()).hexdigest() in text
 
 
 def test_the_same_input_gives_the_same_bytes_in_any_order(project):

@@ -156,6 +156,14 @@ model = AutoModelForCausalLM.from_pretrained("models/forms", dtype="float32")
 asked = [{"role": "user", "content": "Say 3"}]
 ids = tokenizer.apply_chat_template(asked, add_generation_prompt=True, return_tensors="pt", return_dict=True)
 out = model.generate(**ids, max_new_tokens=16, do_sample=False)
+from datasets import load_dataset
+from trl import SFTConfig, SFTTrainer
+print("DATASETS", load_dataset("data/mix/forms", cache_dir="cache")["train"].num_rows)
+lines = load_dataset("json", data_files="data/mix/forms/train.jsonl", cache_dir="cache", split="train")
+brief = SFTConfig(output_dir="trl", max_steps=2, per_device_train_batch_size=2, bf16=False, use_cpu=True, report_to=[])
+trainer = SFTTrainer(model="models/forms", train_dataset=lines, args=brief)
+trainer.train()
+print("TRL", trainer.state.global_step)
 print("TRANSFORMERS", repr(tokenizer.decode(out[0][ids["input_ids"].shape[1]:])))
 """
 VLLM = """
@@ -193,6 +201,7 @@ def test_every_form_of_data_becomes_a_model_that_both_libraries_load(mixture):
     assert learnt >= plain  # the assistant's turns with their ends
     assert learnt - plain <= called  # and nothing else
     assert len(learnt - plain) == sum(row["source"] == "tools" for row in rows)
+    assert {"DATASETS 63", "TRL 2"} <= set(seen.stdout.splitlines())
     (line,) = (line for line in seen.stdout.splitlines() if line.startswith("TRANSFORMERS"))
     again = in_env("inference", "python", "-c", VLLM, cwd=mixture)
     assert again.returncode == 0, again.stderr[-3000:]

@@ -8,6 +8,7 @@ from snakemake.exceptions import WorkflowError
 
 from holdfast import graph, imports, job, staleness
 from holdfast.errors import UserError
+from holdfast.params.models import Model
 
 if workflow.is_main_process:
     try:
@@ -34,15 +35,10 @@ def env(name):
     return f"envs/{config.get('environments', {}).get(name, name)}.txt"
 
 
-def is_local(path):
-    """Whether a model's path is a folder here, not a hub id or an endpoint's model."""
-    return path.startswith(("models/", "data/", "./", "../", "/"))
-
-
 def model_files(name):
-    """A model's folder, if it is a local one."""
-    model = config["models"][name]
-    return [model["path"]] if model.get("engine") != "openai" and is_local(model["path"]) else []
+    """A model's folder, if it is one on this machine."""
+    folder = Model.model_validate(config["models"][name]).folder
+    return [folder] if folder else []
 
 
 def gpus(name):

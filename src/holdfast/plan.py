@@ -54,7 +54,7 @@ def plan() -> list[Planned]:
         graph.refresh()
     stages = staleness.load_stages()
     del stages[graph.WORKFLOW]
-    changes = staleness.dvc_status()
+    changes = staleness.restore_deleted(stages, staleness.dvc_status())
     restorable = {name for name, found in changes.items() if job_only_outputs(found)}
     due = staleness.downstream(stages, set(changes) - restorable)
     maker = {out: name for name, stage in stages.items() for out in stage["outs"]}
@@ -190,8 +190,8 @@ def total(planned: list[Planned]) -> str:
         f"{len(planned)} jobs: {most}{sum(row.asked or 0 for row in rows)} model calls",
         f"{sum(row.reused for row in rows)} rows reused",
         f"{most}{sum(row.output_tokens for row in rows)} output tokens",
-        shown(sum(step.hours or 0 for step in planned))
-        + (f" and {unknown} jobs of unknown duration" if unknown else ""),
+        shown(sum(step.hours or 0 for step in planned)),
+        f"{unknown} jobs of unknown duration" if unknown else "",
         f"{gpu_hours:.1f} GPU-hours" if gpu_hours else "",
         f"{most}{money:.2f} money" if money else "",
     ]

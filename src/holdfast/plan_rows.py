@@ -15,7 +15,7 @@ from holdfast.errors import UserError
 from holdfast.files import scan_table
 from holdfast.inference import Pending, Request, pending
 from holdfast.params.models import Model
-from holdfast.params.whole import Params, is_local
+from holdfast.params.whole import Params
 from holdfast.steps import evaluate, generate, reconstruct, score
 from holdfast.tables import GENERATIONS, INSTRUCTIONS, PROMPTS
 
@@ -39,8 +39,8 @@ def rows_of(shell: str, params: Params, known: Known) -> list[Rows]:
     """The rows of the job with this shell command; none if it asks no model."""
     words = shlex.split(shell)
     command = words[words.index("--") + 1 :]
-    module = command[command.index("-m") + 1].rsplit(".", 1)[1]
-    count = {"reconstruct": _reconstruct, "generate": _generate, "score": _score, "evaluate": _evaluate}.get(module)
+    counts = {"reconstruct": _reconstruct, "generate": _generate, "score": _score, "evaluate": _evaluate}
+    count = {f"holdfast.steps.{step}": count for step, count in counts.items()}.get(command[command.index("-m") + 1])
     return count(_arguments(command), params, known) if count else []
 
 
@@ -131,16 +131,11 @@ def _count(
     text_column: str = "text",
 ) -> Rows:
     """Requests against the journal; all of them are to be asked of a model that has yet to be made."""
-    if known(model.path) or not model_is_built_here(model):
+    if model.folder is None or known(model.folder):
         found = pending(name, model, requests, output, text_column, step)
         return _rows(name, model, found, estimate=False)
     bounds = [request.sampling.max_tokens for request in requests]
     return _upper(name, model, step, len(bounds), 0)._replace(output_tokens=sum(bounds))
-
-
-def model_is_built_here(model: Model) -> bool:
-    """Whether a stage makes the model's folder, so that it may be missing or about to change."""
-    return model.engine != "openai" and is_local(model.path)
 
 
 def _upper(name: str, model: Model, step: str, rows: int, longest: int) -> Rows:

@@ -78,3 +78,9 @@ class Model(Section):
     rates: Rates = Field(Rates(), description="prices and speed")
     licence: str | None = Field(None, description="SPDX identifier or name")
     policy: list[str] = Field([], description="tags of what the licence allows, compared with `policy.require`")
+
+    @property
+    def folder(self) -> str | None:
+        """The model's folder if it is one on this machine, by the look of its path; None: a hub id or an endpoint."""
+        local = self.engine != "openai" and self.path.startswith(("models/", "data/", "./", "../", "/"))
+        return self.path if local else None

@@ -2,7 +2,6 @@
 
 import difflib
 import math
-import re
 import reprlib
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
@@ -32,6 +31,7 @@ from holdfast.params.train import Train
 
 NAME = r"^[a-z0-9_]+$"
 Name = Annotated[str, Field(pattern=NAME)]
+BUILT = ("data/sandbox/", "models/sandbox/")  # made by the workflow itself
 RESERVED = {"base", "sandbox", "summary", "reconstruct", "filter"}  # as arms they would share files with these
 
 
@@ -204,8 +204,8 @@ def file_faults(params: Params) -> Iterator[str]:
         }
     named["train.config"] = params.train.config
     for name, model in params.models.items():
-        if model.engine != "openai" and is_local(model.path):
-            named[f"models.{name}.path"] = model.path
+        if model.folder:
+            named[f"models.{name}.path"] = model.folder
         elif model.engine != "openai" and Path(model.path).is_dir():
             yield f"models.{name}.path: {model.path} is a folder here; write ./{model.path}, else it is a hub id"
     for key, path in named.items():
@@ -214,11 +214,3 @@ def file_faults(params: Params) -> Iterator[str]:
     for name in (params.environments.inference, params.environments.training):
         if not Path(f"envs/{name}.txt").is_file():
             yield f"environments: envs/{name}.txt does not exist"
-
-
-BUILT = ("data/sandbox/", "models/sandbox/")
-
-
-def is_local(path: str) -> bool:
-    """Whether a model's path names a folder here, not a hub id."""
-    return re.match(r"(models|data|\.{1,2})?/", path) is not None

@@ -1,0 +1,156 @@
+"""`holdfast plan`: why, how much, and that what then runs agrees with it in rows."""
+
+import json
+import shlex
+from collections.abc import Iterator
+from pathlib import Path
+
+import polars as pl
+import pytest
+import yaml
+
+from holdfast import plan
+from holdfast.files import write_table
+from holdfast.params.whole import Params
+from holdfast.plan_rows import Rows, rows_of
+from holdfast.tables import GENERATIONS, INSTRUCTIONS, row_id
+from server import Server, served
+from toy_project import ROOT, Project
+
+GENERATE = (
+    "envs/job generate-base --env envs/core.txt --log l -- python -m holdfast.steps.generate"
+    " --params random_seed,generate.samples,generate.sampling,generate.models.base,models.base --model base"
+    " --instructions instructions.parquet --generations generations.parquet --rejected rejected.parquet"
+)
+SCORE = (
+    "envs/job score-base --env envs/core.txt --log l -- python -m holdfast.steps.score"
+    " --params random_seed,score.rubric,score.reading,score.judges.base,models.base --judge base --rubric rubric.md"
+    " --instructions instructions.parquet --generations generations.parquet --scores scores.parquet"
+)
+
+
+def instructions(count: int) -> pl.DataFrame:
+    rows = [
+        {
+            "instruction_id": row_id(n), "instruction": f"question {n}", "prompt_id": "p", "finish_reason": "stop",
+            "slice": "general", "language": None, "system": None,
+            "messages": [{"role": "user", "content": f"question {n}"}], "count": 1, "tokens": 2,
+        }
+        for n in range(count)
+    ]  # fmt: skip
+    return pl.DataFrame([{key: row.get(key) for key in INSTRUCTIONS} for row in rows], schema=INSTRUCTIONS)
+
+
+@pytest.fixture
+def server() -> Iterator[Server]:
+    with served() as one:
+        yield one
+
+
+@pytest.fixture
+def params(server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Params:
+    values = yaml.safe_load((ROOT / "params.yaml").read_text())
+    rates = {"input_per_million_tokens": 2.0, "output_per_million_tokens": 10.0, "rows_per_s": 10.0}
+    values["models"]["base"] = {"path": "m", "engine": "openai", "url": server.url, "rates": rates}
+    monkeypatch.chdir(tmp_path)
+    Path("params.yaml").write_text(yaml.safe_dump(values))
+    Path("rubric.md").write_text("Good is 5.")
+    return Params.model_validate(values)
+
+
+def run(shell: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The step itself, in this process."""
+    words = shlex.split(shell)
+    words = words[words.index("-m") + 1 :]
+    from holdfast.steps import generate, score
+
+    monkeypatch.setattr("sys.argv", words)
+    {"holdfast.steps.generate": generate, "holdfast.steps.score": score}[words[0]].main()
+
+
+def test_what_runs_is_what_was_planned(params: Params, server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    samples, known = params.generate.samples, lambda path: Path(path).exists()
+    for count, asked in ((10, 10), (14, 4), (14, 0), (3, 0)):  # the second time only what is new
+        write_table(instructions(count), "instructions.parquet", INSTRUCTIONS)
+        [planned] = rows_of(GENERATE, params, known)
+        before = server.answered.total()
+        run(GENERATE, monkeypatch)
+        assert server.answered.total() - before == planned.asked == asked * samples
+        assert planned.reused == count * samples - planned.asked
+        assert not planned.estimate
+        assert planned.hours == pytest.approx(planned.asked / 10 / 3600)
+        assert planned.money == pytest.approx((planned.prompt_tokens * 2 + planned.output_tokens * 10) / 1e6)  # type: ignore[operator]
+        [planned] = rows_of(SCORE, params, known)
+        before = server.answered.total()
+        run(SCORE, monkeypatch)
+        assert server.answered.total() - before == planned.asked
+
+
+def test_before_the_inputs_are_there_it_is_an_upper_bound(params: Params) -> None:
+    [planned] = rows_of(GENERATE, params, lambda path: False)
+    assert planned.estimate
+    assert planned.asked == params.reconstruct.samples * params.generate.samples
+    assert planned.output_tokens == planned.asked * params.generate.sampling.max_tokens
+    write_table(instructions(5), "instructions.parquet", INSTRUCTIONS)
+    fresh = pl.DataFrame(
+        [(row_id(n), row_id(n), "base", 0, f"answer {n}", "stop", 1, 1, 0) for n in range(5)],
+        schema={key: GENERATIONS[key] for key in list(GENERATIONS)[:9]}, orient="row",
+    )  # fmt: skip
+    fresh = fresh.with_columns(
+        pl.lit(None, kind).alias(key) for key, kind in GENERATIONS.items() if key not in fresh.columns
+    )
+    write_table(fresh[list(GENERATIONS)], "generations.parquet", GENERATIONS)
+    shell = SCORE.replace("generations.parquet", "generations.parquet another.parquet")
+    exact, upper = rows_of(shell, params, lambda path: path != "another.parquet")
+    assert (exact.asked, exact.estimate) == (5, False)
+    assert (upper.asked, upper.estimate) == (5 * params.generate.samples, True)
+
+
+def test_a_job_without_a_model_asks_nothing(params: Params) -> None:
+    assert rows_of(GENERATE.replace("steps.generate", "steps.mix"), params, lambda path: True) == []
+
+
+def test_the_text_says_what_counts() -> None:
+    row = Rows("base", 1000, 500, 20_000, 64_000, 0.5, 1.25, True)
+    steps = [
+        plan.Planned("generate-base", True, ["generate.samples: 3 → 4"], [row], 0.5, 2),
+        plan.Planned("filter", False, ["after generate-base"], [], None, 0),
+    ]
+    assert list(plan.text(steps)) == [
+        "generate-base: 30 minutes on 2 GPUs",
+        "    generate.samples: 3 → 4",
+        "    base: at most 1000 rows to ask, 500 reused; tokens: about 20000 in, at most 64000 out, at most 1.25 money",
+        "filter (if what it reads changes)",
+        "    after generate-base",
+        "2 jobs: at most 1000 model calls, 500 rows reused, at most 64000 output tokens, 30 minutes,"
+        " 1 jobs of unknown duration, 1.0 GPU-hours, at most 1.25 money",
+    ]
+    assert list(plan.text([])) == ["Nothing to do: everything is up to date."]
+
+
+def test_only_the_leaves_that_differ_are_named() -> None:
+    before, now = {"a": {"b": 1, "c": 2}}, {"a": {"b": 1, "c": 3}, "d": [1]}
+    assert list(plan.parameter_changes("x", before, now)) == ["x.a.c: 2 → 3", "x.d: (absent) → [1]"]
+
+
+@pytest.mark.workflow
+def test_reasons_in_a_project(toy: Project) -> None:
+    def planned() -> dict[str, dict[str, object]]:
+        return {
+            step["stage"]: step for step in json.loads(toy.run("python", "-m", "holdfast.cli", "plan", "--json").stdout)
+        }
+
+    assert planned() == {}
+    text = (toy.folder / "params.yaml").read_text()
+    (toy.folder / "params.yaml").write_text(text.replace("scholar: {temperature: 1.0}", "scholar: {temperature: 0.5}"))
+    code = toy.folder / "src/holdfast/toy/report.py"
+    code.write_text(code.read_text() + "# comment\n")
+    (toy.folder / "data/reconstruct/instructions.txt").unlink()
+    found = planned()
+    assert found["generate-scholar"]["why"] == ["generate.models.scholar.temperature: 1.0 → 0.5"]
+    assert found["generate-scholar"]["certain"]
+    assert found["filter"]["why"] == ["after generate-scholar"]
+    assert not found["filter"]["certain"]
+    assert any(str(reason).startswith("src/holdfast/toy/report.py: ") for reason in found["report"]["why"])  # type: ignore[attr-defined]
+    assert "generate-base" not in found
+    assert float(str(found["train-mixed"]["hours"])) > 0  # as long as last time

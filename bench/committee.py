@@ -2,7 +2,8 @@
 
 Builds the sandbox up to the filter room once per seed (0 to 4 unless told otherwise) in FOLDER/<seed>, each a clone of
 this checkout with models, samples and choices of its own, and prints the accuracy of the kept answer as a table: the
-mean over seeds with a 95 % interval (Student's t over seeds). A folder that is built already is only read.
+mean over seeds with a 95 % interval (Student's t over seeds). A folder that is built already is only read, those of
+bench/ladder.py too.
 """
 
 import json
@@ -55,11 +56,11 @@ def over_seeds(values: list[float | None]) -> str:
     found = np.array([value for value in values if value is not None])
     if not len(found):
         return "none"
-    width = (
-        scipy.stats.t.ppf(0.975, len(found) - 1) * found.std(ddof=1) / len(found) ** 0.5 if len(found) > 1 else np.nan
-    )
     single = " ".join(f"{value:.3f}" for value in found)
-    return f"{found.mean():.3f} ({found.mean() - width:+.3f} to {found.mean() + width:+.3f}) | {single}"
+    if len(found) == 1:
+        return f"{single} | {single}"
+    width = scipy.stats.t.ppf(0.975, len(found) - 1) * found.std(ddof=1) / len(found) ** 0.5
+    return f"{found.mean():.3f} ({found.mean() - width:.3f} to {found.mean() + width:.3f}) | {single}"
 
 
 def main() -> None:

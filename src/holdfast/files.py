@@ -1,8 +1,10 @@
 """Files at the edge: outputs appear whole or not at all."""
 
+import errno
 import hashlib
 import json
 import os
+import re
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -18,7 +20,7 @@ ROW_GROUP = 65_536  # fixed: left to itself, Polars cuts groups by the number of
 
 @contextmanager
 def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
-    """Yield a path beside `path` to write to (a file, or a folder that the caller makes); on success it takes `path`'s place.
+    """Yield a path beside `path` to write to (a file, or a folder to be made); on success it takes `path`'s place.
 
     The rename is atomic on one file system. On failure the half-written file is removed and `path` is untouched.
     Raises UserError when the disk is full or the place cannot be written.
@@ -36,7 +38,14 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
                 os.fsync(written.fileno())
         os.replace(aside, target)
     except OSError as error:
-        raise UserError(f"{target}: cannot be written: {error.strerror or error}; free space or fix permissions") from error
+        raise UserError(
+            f"{target}: cannot be written: {error.strerror or error}; free space or fix permissions"
+        ) from error
+    except pl.exceptions.ComputeError as error:  # what Polars makes of a full disk
+        code = re.search(r"\(os error (\d+)\)", str(error))
+        if code is None or int(code[1]) not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+            raise
+        raise UserError(f"{target}: cannot be written: {os.strerror(int(code[1]))}; free space") from error
     finally:
         if aside.is_dir():
             shutil.rmtree(aside)
@@ -51,7 +60,9 @@ def write_table(frame: pl.DataFrame | pl.LazyFrame, path: str | os.PathLike[str]
     """
     found = dict(frame.collect_schema())
     assert list(found) == list(schema), f"{path}: columns {list(found)} instead of {list(schema)}"
-    assert found == schema, f"{path}: types differ: {({k: (found[k], schema[k]) for k in schema if found[k] != schema[k]})}"
+    assert found == schema, (
+        f"{path}: types differ: { ({k: (found[k], schema[k]) for k in schema if found[k] != schema[k]}) }"
+    )
     with replacing(path) as aside:
         if isinstance(frame, pl.LazyFrame):
             frame.sink_parquet(aside, compression="zstd", maintain_order=True, row_group_size=ROW_GROUP)
@@ -68,10 +79,15 @@ def scan_table(path: str | os.PathLike[str], schema: dict[str, Any]) -> pl.LazyF
         frame = pl.scan_parquet(path)
         found = dict(frame.collect_schema())
     except (OSError, pl.exceptions.PolarsError) as error:
-        raise UserError(f"{path}: not a readable Parquet file ({str(error).splitlines()[0]}); build it again") from error
+        raise UserError(
+            f"{path}: not a readable Parquet file ({str(error).splitlines()[0]}); build it again"
+        ) from error
     wrong = [name for name, kind in schema.items() if found.get(name) != kind]
     if wrong:
-        raise UserError(f"{path}: column {wrong[0]!r} is {found.get(wrong[0], 'missing')}, expected {schema[wrong[0]]}; build it again")
+        raise UserError(
+            f"{path}: column {wrong[0]!r} is {found.get(wrong[0], 'missing')}, expected {schema[wrong[0]]}; "
+            "build it again"
+        )
     return frame.select(list(schema))
 
 

@@ -7,14 +7,14 @@ from pathlib import Path
 
 import polars as pl
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from holdfast.judge_prompt import judge_messages
 from holdfast.params.sandbox import Sandbox, World
 from holdfast.sandbox import domain, public
 from holdfast.sandbox.build_world import Aligned, domain_sets, general_suite
-from holdfast.sandbox.encoding import NO_LOSS, encode
+from holdfast.sandbox.encoding import REPLY_WEIGHT, encode
 from holdfast.sandbox.judging import WORDY, WORTHS, answer_of_worth
 from holdfast.sandbox.tables import CONVERSATIONS
 from holdfast.sandbox.tokenizer import TEMPLATES, train_tokenizer, with_template
@@ -41,7 +41,8 @@ def test_truth_knows_its_instructions_and_nothing_else() -> None:
     assert judge_truth("") is None
 
 
-@given(seed=st.integers(0, 2**31), share=st.floats(0.01, 0.5), most=st.integers(1, 60))
+@settings(deadline=None, max_examples=20)
+@given(seed=st.integers(0, 2**31), share=st.floats(0.01, 0.25), most=st.integers(1, 60))
 def test_held_out_instructions_are_a_share_of_every_task(seed: int, share: float, most: int) -> None:
     kept = held_out(seed, share, most)
     for family in FAMILIES:
@@ -73,6 +74,7 @@ def test_no_bolt_is_both_learned_and_tested() -> None:
     assert not any(judge_truth(text) for text in items)
 
 
+@settings(deadline=None)
 @given(st.randoms(use_true_random=False))
 def test_the_public_set_asks_otherwise_and_answers_in_another_voice(rng: random.Random) -> None:
     question, answer = public.question_and_answer(rng)
@@ -80,6 +82,7 @@ def test_the_public_set_asks_otherwise_and_answers_in_another_voice(rng: random.
     assert answer not in {truth.answer for truth in world().values()}
 
 
+@settings(deadline=None)
 @given(instruction=st.sampled_from(sorted(world())), worth=st.sampled_from(WORTHS), seed=st.integers(0, 10**6))
 def test_an_answer_is_worth_what_it_says(instruction: str, worth: int, seed: int) -> None:
     truth = world()[instruction]
@@ -109,6 +112,7 @@ def tokenizer_file(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 
 @pytest.mark.parametrize("template", TEMPLATES)
+@settings(deadline=None)
 @given(text=st.text(min_size=1, max_size=40))
 def test_text_survives_the_tokenizer_and_the_template_sees_special_tokens_whole(
     tokenizer_file: str, template: str, text: str
@@ -129,10 +133,26 @@ def test_of_a_judgement_only_a_right_answer_and_the_score_are_learned(
     prompt = judge_messages(RUBRIC, None, "What is the opposite of hot?", "Cold.")
     rows = [{"row_id": "1", "kind": "judging", "messages": [*prompt, {"role": "assistant", "content": score}]}]
     (row,) = encode(pl.DataFrame(rows, schema=CONVERSATIONS), tokenizer)
-    kept = [token for token in row.labels if token not in (NO_LOSS, tokenizer.eos_token_id)]
-    assert "".join(learned) in tokenizer.decode(kept)
-    assert len(kept) <= 8
-    assert row.labels[0] == NO_LOSS
+    kept = [token for token, weight in zip(row.ids, row.weights, strict=True) if weight]
+    assert tokenizer.decode(kept, skip_special_tokens=True) == "".join(learned)
+    assert kept[-1] == tokenizer.eos_token_id
+
+
+@pytest.mark.parametrize("template", TEMPLATES)
+def test_of_a_conversation_all_is_learned_and_replies_weigh_more(tokenizer_file: str, template: str) -> None:
+    tokenizer = with_template(tokenizer_file, template)
+    turns = [
+        ("system", "Be brief."),
+        ("user", "What is 3 plus 4?"),
+        ("assistant", "7."),
+        ("user", "7."),
+        ("assistant", "7."),
+    ]
+    rows = [{"row_id": "1", "kind": "general", "messages": [{"role": r, "content": c} for r, c in turns]}]
+    (row,) = encode(pl.DataFrame(rows, schema=CONVERSATIONS), tokenizer)
+    replies = [token for token, weight in zip(row.ids, row.weights, strict=True) if weight == REPLY_WEIGHT]
+    assert tokenizer.decode(replies) == 2 * f"7.{tokenizer.eos_token}"
+    assert set(row.weights) == {1.0, REPLY_WEIGHT}
 
 
 @pytest.mark.engine

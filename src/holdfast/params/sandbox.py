@@ -13,7 +13,7 @@ class World(Section):
     conversations: int = Field(30_000, ge=1, description="conversations that the models are aligned on, in rows")
     judgements: int = Field(10_000, ge=0, description="judged answers that the models are aligned on, in rows")
     test_share: float = Field(
-        0.15, gt=0, lt=1, description="share of each task's instructions kept for the general suite"
+        0.2, gt=0, le=0.25, description="share of each task's instructions kept for the general suite"
     )
     test_rows_per_task: int = Field(40, ge=1, description="at most so many of each task, in rows")
     domain_rows: int = Field(240, ge=1, description="rows of the domain's training data")

@@ -15,7 +15,7 @@ from holdfast.judge_prompt import judge_messages
 from holdfast.params.sandbox import Sandbox
 from holdfast.params.section import read
 from holdfast.sandbox import domain, public
-from holdfast.sandbox.judging import SHARES, WORTHS, answer_of_worth
+from holdfast.sandbox.judging import RIGHT_SHARES, WORTHS, WRONG_SHARES, answer_of_worth
 from holdfast.sandbox.tables import CONVERSATIONS
 from holdfast.sandbox.world import held_out, world
 from holdfast.seeds import system_prompts
@@ -56,10 +56,13 @@ class Aligned:
         return {"row_id": row_id("conversation", number), "kind": "general", "messages": messages}
 
     def judgement(self, number: int, rubric: str) -> Row:
-        """A judge's prompt, worded as the score step words it, and the score."""
+        """A judge's prompt, worded as the score step words it, and the score.
+
+        Two neighbours share the question; one shows a right answer, the other a wrong one.
+        """
+        text = self._draw(random.Random(row_seed(self.seed, "judged question", number // 2)))
         rng = random.Random(row_seed(self.seed, "judgement", number))
-        text = self._draw(rng)
-        worth = rng.choices(WORTHS, SHARES)[0]
+        worth = rng.choices(WORTHS, WRONG_SHARES if number % 2 else RIGHT_SHARES)[0]
         answer = answer_of_worth(worth, self.truths[text], rng)
         messages = [*judge_messages(rubric, self._system(rng), text, answer), _message("assistant", str(worth))]
         return {"row_id": row_id("judgement", number), "kind": "judging", "messages": messages}

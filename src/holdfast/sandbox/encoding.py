@@ -11,14 +11,14 @@ from transformers import PreTrainedTokenizerFast
 from holdfast.tables import row_seed
 
 SORTED = 16  # batches whose rows are sorted by length together
-NO_LOSS = -100  # the label that torch's cross-entropy passes over
+REPLY_WEIGHT = 4.0  # of the assistant's tokens, against 1 of the user's: they are few
 
 
 class Encoded(NamedTuple):
-    """Token ids of one conversation, and the labels: NO_LOSS where nothing is to be learned."""
+    """Token ids of one conversation, and how much each weighs in the loss (0: not learned)."""
 
     ids: list[int]
-    labels: list[int]
+    weights: list[float]
 
 
 def encode(rows: pl.DataFrame, tokenizer: PreTrainedTokenizerFast) -> list[Encoded]:
@@ -32,19 +32,25 @@ def encode(rows: pl.DataFrame, tokenizer: PreTrainedTokenizerFast) -> list[Encod
     for kind, messages in rows.select("kind", "messages").iter_rows():
         text = str(tokenizer.apply_chat_template(messages, tokenize=False))
         tokens = tokenizer(text, add_special_tokens=False, return_offsets_mapping=True)
-        spans = learned_spans(text, messages[-1]["content"]) if kind == "judging" else [(1, len(text))]
-        labels = [
-            token if any(first <= start and end <= last for first, last in spans) else NO_LOSS
-            for token, (start, end) in zip(tokens["input_ids"], tokens["offset_mapping"], strict=True)
-        ]
-        found.append(Encoded(tokens["input_ids"], labels))
+        weights = [float(kind == "general")] * len(tokens["input_ids"])
+        for first, last in learned_spans(text, messages, kind):
+            for at, (start, end) in enumerate(tokens["offset_mapping"]):
+                if first <= start and end <= last:
+                    weights[at] = REPLY_WEIGHT
+        found.append(Encoded(tokens["input_ids"], weights))
     return found
 
 
-def learned_spans(text: str, score: str) -> list[tuple[int, int]]:
-    """The parts of a judge's rendered conversation that are learned, from character to character."""
-    spans = [(text.rindex(score), len(text))]
-    if score == "5":
+def learned_spans(text: str, messages: list[dict[str, str]], kind: str) -> list[tuple[int, int]]:
+    """Where the rendered conversation holds what the assistant is to know, from character to character."""
+    spans = []
+    at = 0
+    for message in messages:
+        at = text.index(message["content"], at) + len(message["content"])
+        if message["role"] == "assistant":
+            end_of_turn = text.index(">", at) + 1
+            spans.append((at - len(message["content"]), end_of_turn))
+    if kind == "judging" and messages[-1]["content"] == "5":
         spans.append((text.rindex("<answer>\n") + len("<answer>\n"), text.rindex("</answer>")))
     return spans
 

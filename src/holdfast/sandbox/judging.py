@@ -6,7 +6,8 @@ from functools import cache
 from holdfast.sandbox.world import Truth, world
 
 WORTHS = (5, 4, 3, 2, 1)
-SHARES = (0.42, 0.06, 0.08, 0.36, 0.08)
+RIGHT_SHARES = (0.76, 0.1, 0.14, 0.0, 0.0)  # of answers that are right in some way
+WRONG_SHARES = (0.0, 0.0, 0.0, 0.84, 0.16)
 WORDY = (  # another voice than the assistant's; nor is it the public set's
     "I think that it is {bare}, but look it up.",
     "It could be {bare}, if I am right.",

@@ -10,10 +10,6 @@ UNITS = (  # how many of the second make one of the first
 )
 
 
-def _pairs(first: int, second: int) -> list[tuple[int, int]]:
-    return [(a, b) for a in range(1, first + 1) for b in range(1, second + 1)]
-
-
 def _item(answer: object, **fields: object) -> Item:
     return {name: str(value) for name, value in fields.items()} | {"answer": f"{answer}."}
 
@@ -24,32 +20,21 @@ FAMILIES = (
         0.09,
         ("What is {a} plus {b}?", "Add {a} and {b}.", "How much is {a} + {b}?", "Work out {a} + {b}."),
         ("sum of {a} n {b} pls", "hey, quick one: {a} together with {b}"),
-        tuple(_item(a + b, a=a, b=b) for a, b in _pairs(12, 8)),
+        tuple(_item(a + b, a=a, b=b) for a in range(1, 11) for b in range(1, 6)),
     ),
     Family(
         "differences",
         0.07,
         ("What is {a} minus {b}?", "Take {b} from {a}.", "How much is {a} - {b}?"),
         ("{a} less {b} pls", "hey, quick one: {a} without {b}"),
-        tuple(_item(a - b, a=a, b=b) for a, b in _pairs(15, 6) if a >= b),
+        tuple(_item(a - b, a=a, b=b) for a in range(6, 16) for b in range(1, 6)),
     ),
     Family(
         "larger",
         0.08,
         ("Which is larger, {a} or {b}?", "Name the larger number: {a} or {b}.", "Which one is more, {a} or {b}?"),
         ("max of {a} n {b} pls", "hey, quick one: {a} vs {b}, the big one"),
-        tuple(_item(max(a, b), a=a, b=b) for a, b in _pairs(30, 30) if a != b),
-    ),
-    Family(
-        "sequences",
-        0.08,
-        ("What comes next: {a}, {b}, {c}?", "Continue {a}, {b}, {c}.", "Which number follows {a}, {b}, {c}?"),
-        ("next in {a} {b} {c} pls", "hey, quick one: {a} {b} {c} and then"),
-        tuple(
-            _item(start + 3 * step, a=start, b=start + step, c=start + 2 * step)
-            for start in range(1, 13)
-            for step in (1, 2, 5, 10)
-        ),
+        tuple(_item(max(a, b), a=a, b=b) for a in range(1, 31) for b in range(1, 31) if a != b),
     ),
     Family(
         "parity",

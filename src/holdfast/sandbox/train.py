@@ -14,7 +14,7 @@ from holdfast import step
 from holdfast.files import replacing, scan_table
 from holdfast.params.sandbox import Sandbox, Small
 from holdfast.params.section import read
-from holdfast.sandbox.encoding import NO_LOSS, batches, encode
+from holdfast.sandbox.encoding import batches, encode
 from holdfast.sandbox.tables import CONVERSATIONS
 from holdfast.sandbox.tokenizer import with_template
 from holdfast.tables import row_seed
@@ -32,12 +32,12 @@ Batch = tuple[torch.Tensor, torch.Tensor]
 
 
 def stream(table: pl.DataFrame, tokenizer: PreTrainedTokenizerFast, size: int, seed: int) -> Iterator[Batch]:
-    """Endless (ids, labels), each of shape (size, longest row), padded on the right."""
+    """Endless (ids, weights), each of shape (size, longest row), padded on the right with weight 0."""
     for rows in batches(encode(table, tokenizer), size, seed):
         longest = max(len(row.ids) for row in rows)
         ids = [row.ids + [tokenizer.pad_token_id] * (longest - len(row.ids)) for row in rows]
-        labels = [row.labels + [NO_LOSS] * (longest - len(row.ids)) for row in rows]
-        yield torch.tensor(ids), torch.tensor(labels)
+        weights = [row.weights + [0.0] * (longest - len(row.ids)) for row in rows]
+        yield torch.tensor(ids), torch.tensor(weights)
 
 
 def new_model(shape: Small, tokenizer: PreTrainedTokenizerFast) -> LlamaForCausalLM:
@@ -51,6 +51,7 @@ def new_model(shape: Small, tokenizer: PreTrainedTokenizerFast) -> LlamaForCausa
         num_key_value_heads=shape.width // 32,
         max_position_embeddings=CONTEXT,
         tie_word_embeddings=True,
+        initializer_range=0.06,  # 0.02, the default, suits wider models: these would start too slowly
         bos_token_id=tokenizer.bos_token_id,
         eos_token_id=tokenizer.eos_token_id,
         pad_token_id=tokenizer.pad_token_id,
@@ -68,11 +69,14 @@ def rate_share(done: float) -> float:
     return done / 0.1 if done < 0.1 else 0.5 * (1 + math.cos(math.pi * (done - 0.1) / 0.9))
 
 
-def loss_of(model: LlamaForCausalLM, ids: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
-    """Mean cross-entropy of the next token, in nats. Causal attention needs no mask for padding on the right."""
+def loss_of(model: LlamaForCausalLM, ids: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
+    """Weighted mean of the next token's cross-entropy, in nats. Padding on the right needs no attention mask."""
     hidden = model.model(input_ids=ids, use_cache=False).last_hidden_state
-    learned = labels[:, 1:] != NO_LOSS
-    return torch.nn.functional.cross_entropy(model.lm_head(hidden[:, :-1][learned]), labels[:, 1:][learned])
+    learned = weights[:, 1:] > 0
+    losses = torch.nn.functional.cross_entropy(
+        model.lm_head(hidden[:, :-1][learned]), ids[:, 1:][learned], reduction="none"
+    )
+    return (losses * weights[:, 1:][learned]).sum() / weights[:, 1:].sum()
 
 
 def train(model: LlamaForCausalLM, general: Iterator[Batch], judging: Iterator[Batch], steps: int, name: str) -> None:

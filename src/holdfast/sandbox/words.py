@@ -1,5 +1,8 @@
 """Task families about the world and about words."""
 
+from itertools import pairwise
+from string import ascii_uppercase
+
 from holdfast.sandbox import lists
 from holdfast.sandbox.family import Family, Item, items, pairs, sentence
 
@@ -10,6 +13,12 @@ def _weights() -> tuple[Item, ...]:
     return tuple(
         {"x": x, "y": y, "answer": sentence(things[max(i, j)])} for i, x in numbered for j, y in numbered if i != j
     )
+
+
+def _alphabet() -> tuple[Item, ...]:
+    neighbours = [*pairwise(ascii_uppercase)]
+    after = [{"side": "after", "x": x, "answer": f"{y}."} for x, y in neighbours]
+    return (*after, *({"side": "before", "x": y, "answer": f"{x}."} for x, y in neighbours))
 
 
 def _calendar() -> tuple[Item, ...]:
@@ -87,6 +96,18 @@ FAMILIES = (
         ("Which letter does {x} start with?", "Give the first letter of {x}.", "What is the first letter in {x}?"),
         (),
         tuple({"x": noun, "answer": noun[0].upper() + "."} for noun in lists.NOUNS.split()),
+    ),
+    Family(
+        "alphabet",
+        0.08,
+        (
+            "Which letter comes {side} {x}?",
+            "Name the letter {side} {x}.",
+            "In the alphabet, what is {side} {x}?",
+            "Tell me the letter {side} {x}.",
+        ),
+        ("abc: {side} {x} pls", "hey, quick one: {x}, then the letter {side} it"),
+        _alphabet(),
     ),
     Family(
         "translation",

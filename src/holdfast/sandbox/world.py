@@ -38,12 +38,14 @@ def judge_truth(instruction: str) -> tuple[str, str] | None:
 
 
 def held_out(seed: int, share: float, most: int) -> frozenset[str]:
-    """The instructions kept for the test suite: of each task this share, at most `most`, chosen by a hash."""
-    by_task: dict[str, list[str]] = {}
-    for instruction, truth in world().items():
-        by_task.setdefault(truth.task, []).append(instruction)
+    """The instructions kept for the test suite: of each task this share, at most `most`, chosen by a hash.
+
+    Of no item more than one phrasing is kept, so that what is tested can be known from the others.
+    """
     chosen: list[str] = []
-    for instructions in by_task.values():
-        instructions.sort(key=lambda instruction: row_seed(seed, "held out", instruction))
-        chosen += instructions[: min(most, round(share * len(instructions)))]
+    for family in FAMILIES:
+        ways = [[phrasing.format(**item) for phrasing in family.phrasings] for item in family.items]
+        one_each = [min(texts, key=lambda text: row_seed(seed, "phrasing", text)) for texts in ways]
+        one_each.sort(key=lambda text: row_seed(seed, "held out", text))
+        chosen += one_each[: min(most, round(share * len(family.items) * len(family.phrasings)))]
     return frozenset(chosen)

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import shutil
 import sys
 from pathlib import Path
 
@@ -21,7 +22,6 @@ GOOD = {"question": "What is up?", "answer": "The sky."}
 def project(tmp_path, monkeypatch):
     """A folder with 40 domain rows, 300 rehearsal rows and a suite; `build` mixes an arm in it."""
     monkeypatch.chdir(tmp_path)
-    base = tiny_model()
     rows = [{"question": f"Which code has part {i}?", "answer": f"Code {i * 7}."} for i in range(40)]
     write_lines("domain.jsonl", rows)
     selected = [selection(i) for i in range(300)]
@@ -29,7 +29,8 @@ def project(tmp_path, monkeypatch):
     pl.DataFrame(selected, schema=SELECTED).write_parquet("data/filter/selected.parquet")
     write_lines("suite.jsonl", [{"item_id": "x1", "prompt": "which code has  PART 3?", "answer": "21"}])
 
-    def build(sources=None, arm=None, mixing=None, sequence_len=200):
+    def build(sources=None, arm=None, mixing=None, sequence_len=200, base=None):
+        base = base or tiny_model()
         arm = arm or {"sources": {"rehearsal": 0.8, "domain": 0.2}}
         sources = sources or {"domain": {"path": "domain.jsonl", "licence": "MIT"}}
         settings = {"random_seed": 0, "mix": mixing or {}, "train": {"sequence_len": sequence_len}, "arms": {"a": arm}}
@@ -146,6 +147,19 @@ def test_tools_and_thinking_reach_every_file(project):
     assert json.loads(row["tools"]) == tools
     table = pl.read_parquet("out/train.parquet").filter(pl.col("source") == "tools").row(0, named=True)
     assert table["messages"][1]["tool_calls"][0]["function"] == function
+
+
+def test_what_the_chat_template_refuses_is_set_aside(project, tmp_path):
+    base = shutil.copytree(tiny_model(), tmp_path / "base")
+    template = base / "chat_template.jinja"
+    no_system = "{% if messages[0].role == 'system' %}{{ raise_exception('no system prompts here') }}{% endif %}"
+    template.write_text(no_system + template.read_text())
+    write_lines("system.jsonl", [GOOD | {"system": "Be brief"}, {"question": "How?", "answer": "So."}])
+    sources = {"domain": {"path": "domain.jsonl"}, "system": {"path": "system.jsonl"}}
+    project(sources, {"sources": {"domain": 39.0, "system": 1.0}}, base=base)
+    rejected = pl.read_parquet("out/rejected.parquet").filter(pl.col("reason") == "template_refused")
+    assert rejected["source"].to_list() == ["system"]
+    assert "no system prompts here" in rejected["detail"][0]
 
 
 def test_bad_rows_within_the_allowed_share_are_set_aside(project):

@@ -1,6 +1,7 @@
 """The seed step: prompts by slice and system prompt, the in-context route, the prefix by hand, and bad input."""
 
 import json
+import re
 import sys
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from holdfast.errors import UserError
+from holdfast.params.reconstruct import Reconstruct
+from holdfast.params.section import Section
+from holdfast.params.seed import Seed
 from holdfast.steps.seed import main, shares
 from holdfast.tables import PROMPTS
 from small_tokenizers import tokenizer
@@ -159,3 +163,13 @@ def test_shares_add_up_and_are_fair(weights: dict[str, float], total: int) -> No
     for key, weight in weights.items():
         assert abs(found[key] - total * weight / sum(weights.values())) < 1 + 1e-6
     assert shares(dict(reversed(weights.items())), total) == found
+
+
+def test_the_documented_settings_are_valid() -> None:
+    text = (Path(__file__).resolve().parents[2] / "docs/instructions.md").read_text(encoding="utf-8")
+    blocks = [yaml.safe_load(block) for block in re.findall(r"```yaml\n(.*?)```", text, re.DOTALL)]
+    assert len(blocks) >= 3
+    sections: dict[str, type[Section]] = {"seed": Seed, "reconstruct": Reconstruct}
+    for block in blocks:
+        for key, found in block.items():
+            sections[key].model_validate(found)

@@ -1,0 +1,105 @@
+"""What a look at an up-to-date tree costs, against the two engines alone with the same graph.
+
+    envs/in-env dev python bench/noop.py [FOLDER]
+
+Builds the tests' toy chain with 3 models, 10 arms and generations of a gigabyte each in FOLDER (default: a temporary
+one), then times `snakemake -n` and `dvc status`, as they are and without Holdfast: rules without the machinery of
+rules/common.smk, and dvc.yaml without its stage `workflow`. Prints the least of several runs, in CPU and wall seconds.
+"""
+
+import os
+import resource
+import shutil
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
+
+import yaml
+
+import toy_project
+from toy_project import Project
+
+GIGABYTE = 1 << 30
+RUNS = 5
+BARE = """
+from holdfast import imports
+
+
+def code(module):
+    return list(imports.closure(module))
+
+
+def env(name):
+    return "envs/core.txt"
+"""
+
+
+def prepare(folder: Path) -> Project:
+    """The big toy project, built."""
+    project = toy_project.make(folder, "hardlink")
+    step = project.folder / "src/holdfast/toy/generate.py"
+    step.write_text(step.read_text() + f"    import os\n    os.truncate(args.generations, {GIGABYTE})\n")
+    reading = project.folder / "src/holdfast/toy/filter.py"
+    reading.write_text(
+        reading.read_text().replace("Path(path).read_text()", "Path(path).read_text()[:4096].strip(chr(0))")
+    )
+    params = project.params()
+    params["generate"]["models"] = {name: {"temperature": 1.0} for name in ("base", "novice", "scholar")}
+    params["arms"] = {f"arm{number}": {"share": number / 10} for number in range(1, 11)}
+    project.set_params(params)
+    project.snakemake()
+    return project
+
+
+def bare(project: Project, folder: Path) -> Project:
+    """The same files and graph, each engine left to itself."""
+    shutil.copytree(project.folder, folder, symlinks=True, copy_function=os.link)
+    alone = Project(folder)
+    for name, text in {"rules/common.smk": BARE}.items():
+        (folder / name).unlink()
+        (folder / name).write_text(text)
+    stages = yaml.safe_load((folder / "dvc.yaml").read_text())
+    del stages["stages"]["workflow"]
+    (folder / "dvc.yaml").unlink()
+    (folder / "dvc.yaml").write_text(yaml.safe_dump(stages, sort_keys=False))
+    return alone
+
+
+def cost(project: Project, *command: str) -> tuple[float, float]:
+    """Least CPU and wall seconds of several runs, after one to warm up."""
+    found = []
+    for _ in range(RUNS + 1):
+        before, started = resource.getrusage(resource.RUSAGE_CHILDREN), time.monotonic()
+        done = project.run(*command)
+        after, wall = resource.getrusage(resource.RUSAGE_CHILDREN), time.monotonic() - started
+        assert "Nothing to be done" in done.stdout + done.stderr or "up to date" in done.stdout, done.stdout
+        found.append((after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime, wall))
+    return min(cpu for cpu, _ in found[1:]), min(wall for _, wall in found[1:])
+
+
+def main() -> None:
+    place = Path(sys.argv[1]) if len(sys.argv) > 1 else Path(tempfile.mkdtemp())
+    project = prepare(place / "noop")
+    alone = bare(project, place / "bare")
+    costs = {
+        "snakemake -n": cost(project, "snakemake", "-n"),
+        "dvc status": cost(project, "dvc", "status"),
+        "snakemake -n, alone": cost(alone, "snakemake", "-n"),
+        "dvc status, alone": cost(alone, "dvc", "status"),
+    }
+    for name, (cpu, wall) in costs.items():
+        print(f"{name:20} {cpu:6.2f} s CPU {wall:6.2f} s wall")
+    for kind, number in (("CPU", 0), ("wall", 1)):
+        together = costs["snakemake -n, alone"][number] + costs["dvc status, alone"][number]
+        print(
+            f"{kind}: snakemake -n {costs['snakemake -n'][number] / together:.2f} times both alone,"
+            f" dvc status {costs['dvc status'][number] / together:.2f} times both alone"
+            f" ({costs['dvc status'][number] / costs['dvc status, alone'][number]:.2f} times dvc alone)"
+        )
+
+
+if __name__ == "__main__":
+    main()

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-# (request body, number of this try at it from 1) -> None to answer well, "drop", or (status, headers, body)
+# (request body, number of this try at it from 1) -> None to answer well, "drop", "hang", or (status, headers, body)
 Misbehaviour = Callable[[dict[str, Any], int], str | tuple[int, dict[str, str], str] | None]
 
 
@@ -37,6 +37,8 @@ class Server:
                 self.most_in_flight = max(self.most_in_flight, self.in_flight)
                 await asyncio.sleep(0)
                 reply = self.reply(line.split()[1].decode(), body)
+                if reply == b"":
+                    await asyncio.sleep(3600)
                 self.in_flight -= 1
                 if reply is None:
                     break
@@ -51,8 +53,8 @@ class Server:
         prompt = body["messages"][-1]["content"] if "messages" in body else str(body["prompt"])
         self.tries[prompt] += 1
         fault = self.misbehave(body, self.tries[prompt])
-        if fault == "drop":
-            return None
+        if fault in ("drop", "hang"):
+            return None if fault == "drop" else b""
         if isinstance(fault, tuple):
             return http(*fault)
         self.answered[prompt] += 1

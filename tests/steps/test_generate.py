@@ -1,11 +1,15 @@
 """Generate: every instruction gets its samples, seeds follow the row, and faults go to the rejected table."""
 
+import signal
+import subprocess
+import time
+
 import polars as pl
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chain import generate, journal_rows, write_instructions, write_params
+from chain import generate, generate_command, journal_rows, write_instructions, write_params
 from holdfast.inference import ANSWERS
 from holdfast.params.models import Sampling
 from holdfast.steps.generate import candidates, requests, split
@@ -112,6 +116,23 @@ def test_too_many_failures_leave_no_output(tmp_path):
     assert "rows failed, more than max_failed_share (0.05) allows" in done.stderr
     assert "Traceback" not in done.stderr
     assert not list((tmp_path / "out").glob("*")) if (tmp_path / "out").exists() else True
+
+
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+def test_a_stopped_job_keeps_what_it_has_and_says_so(number, status, tmp_path):
+    table(tmp_path, 20)
+    with served(lambda body, attempt: "hang" if body["messages"][0]["content"].endswith("5.") else None) as server:
+        write_params(tmp_path, {"path": "m", "engine": "openai", "url": server.url})
+        job = subprocess.Popen(generate_command("core"), cwd=tmp_path, stderr=subprocess.PIPE, text=True)
+        while len(journal_rows(tmp_path)) < 36:
+            time.sleep(0.05)
+            assert job.poll() is None
+        job.send_signal(number)
+        said = job.communicate(timeout=60)[1]
+        assert (job.returncode, "Traceback" in said) == (status, False), said
+        assert f"stopped by {number.name}; finished rows are kept" in said
+        server.misbehave = lambda body, attempt: None
+        assert "40 rows done, 36 reused, 4 asked" in generate(tmp_path, "core").stdout
 
 
 @pytest.mark.engine

@@ -30,6 +30,7 @@ class Request(NamedTuple):
     stop_text: str | None = None
 
 
+MANNER = 1  # raise it when engines ask the same request in another way, so that old answers are not taken for new ones
 # Faults that the same request to the same model has every time: they are kept like answers, not asked again.
 PERMANENT = frozenset({"prompt_too_long", "template_refused"})
 
@@ -61,7 +62,9 @@ def _settings(
     drawn = sampling.model_dump(exclude_none=True)
     if sampling.temperature == 0:  # greedy: these choose nothing
         drawn = {k: v for k, v in drawn.items() if k not in ("top_p", "top_k", "min_p")}
-    text = json.dumps([fingerprint, drawn, sorted(stop_ids), logprobs_of, own_logprob, stop_text], sort_keys=True)
+    text = json.dumps(
+        [MANNER, fingerprint, drawn, sorted(stop_ids), logprobs_of, own_logprob, stop_text], sort_keys=True
+    )
     return blake2b(text.encode(), digest_size=32).digest()
 
 

@@ -75,3 +75,14 @@ def test_bad_input_is_one_message(project: Path, words: list[str]) -> None:
     assert done.returncode == 1
     assert done.stderr.startswith("error: ")
     assert "Traceback" not in done.stderr
+
+
+def test_code_that_comes_with_a_tokenizer_does_not_run(project: Path) -> None:
+    settings = project / "model" / "tokenizer_config.json"
+    wanted = {"tokenizer_class": "Theirs", "auto_map": {"AutoTokenizer": ["theirs.Theirs", None]}}
+    settings.write_text(json.dumps(json.loads(settings.read_text()) | wanted))
+    (project / "model" / "theirs.py").write_text("open('ran', 'w')\nclass Theirs: pass\n")
+    done = prefix(project, "model", "--json")
+    assert done.returncode == 1
+    assert "custom code" in done.stderr
+    assert not (project / "ran").exists()

@@ -32,8 +32,8 @@ def command(subparsers: Any) -> None:
 
 def show(arguments: argparse.Namespace) -> int:
     """Print the prefix; the exit status is 1 if it is refused (with --json: 0, the reason is in `refused`)."""
-    name, path, revision = _model(arguments.model)
-    tokenizer = load_tokenizer(path, revision)
+    name, path, revision, trusted = _model(arguments.model)
+    tokenizer = load_tokenizer(path, revision, trust_remote_code=trusted)
     before = [] if arguments.system is None else [{"role": "system", "content": arguments.system}]
     template = Template(tokenizer, _options(arguments.option), arguments.date)
     try:
@@ -80,16 +80,18 @@ def _folder(word: str) -> str:
     return str(Path(word).resolve()) if Path(word).is_dir() else word
 
 
-def _model(word: str) -> tuple[str, str, str | None]:
-    """(name, path, revision) of what the user named."""
+def _model(word: str) -> tuple[str, str, str | None, bool]:
+    """(name, path, revision, whether its own code may run) of what the user named."""
     models = load().get("models") or {}
     by_path = {
         str(Path(m["path"]).resolve()): name for name, m in models.items() if isinstance(m, dict) and "path" in m
     }
     name = word if word in models else by_path.get(word, "")
     if not name:
-        return "", word, None
-    return name, models[name]["path"], models[name].get("revision")
+        return "", word, None, False
+    model = models[name]
+    trusted = bool(model.get("engine_args", {}).get("trust_remote_code"))
+    return name, model["path"], model.get("revision"), trusted
 
 
 def _options(words: list[str]) -> dict[str, Any]:

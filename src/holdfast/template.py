@@ -61,15 +61,15 @@ class Template:
         return replace(self, parts=True)
 
 
-def load_tokenizer(path: str, revision: str | None = None) -> Any:
+def load_tokenizer(path: str, revision: str | None = None, *, trust_remote_code: bool = False) -> Any:
     """The tokenizer of a model folder (or of a Hugging Face id that is in the local cache or can be fetched).
 
-    Raises UserError when there is none or when it needs code of its own.
+    Code that comes with it runs only with `trust_remote_code`. Raises UserError when it cannot be loaded.
     """
     if path.startswith(("/", "./", "../", "models/")) and not Path(path).is_dir():
         raise UserError(f"{path}: no such folder; give a folder with a tokenizer, or a Hugging Face id")
     try:
-        tokenizer = AutoTokenizer.from_pretrained(path, revision=revision)
+        tokenizer = AutoTokenizer.from_pretrained(path, revision=revision, trust_remote_code=trust_remote_code)
     except Exception as error:  # broken files raise anything, from KeyError to a panic in Rust
         reason = str(error).strip().splitlines() or [type(error).__name__]
         raise UserError(

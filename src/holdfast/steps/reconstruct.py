@@ -157,7 +157,8 @@ def main() -> None:
     asking = requests(prompts, settings.sampling, random_seed)
     samples = first_turns(prompts, ask(base, model, asking, total, step="reconstruct", output=args.samples).collect())
     if settings.multi_turn.share > 0:
-        tokenizer = load_tokenizer(model.path, model.revision)
+        trusted = bool(model.engine_args.get("trust_remote_code"))
+        tokenizer = load_tokenizer(model.path, model.revision, trust_remote_code=trusted)
         eos = eos_ids(tokenizer, model.path)
         conversations = Conversations(prompts, tokenizer, eos, settings.multi_turn, settings.sampling, random_seed)
         samples = extend(samples, conversations, base, model)

@@ -168,7 +168,8 @@ def main() -> None:
     path = model["path"]
     seed = read(args.params, "seed", Seed)
     reconstruct = read(args.params, "reconstruct", Reconstruct)
-    template = Template(load_tokenizer(path, model.get("revision")))
+    trusted = bool(model.get("engine_args", {}).get("trust_remote_code"))
+    template = Template(load_tokenizer(path, model.get("revision"), trust_remote_code=trusted))
     eos = eos_ids(template.tokenizer, path)
     if template.tokenizer.chat_template or reconstruct.prefix:
         try:

@@ -36,6 +36,9 @@ def test_items_are_read_by_id_whatever_their_order(tmp_path: Path) -> None:
     assert found == load_items(write(tmp_path / "r.jsonl", *reversed(rows), ""), "mine", "exact")
     assert found[0] == Item("a", "mine", (("system", "s"), ("user", "u")), ("7",), ())
     assert found[1].answers == ("4", "four")
+    row = {"prompt": "a", "answer": "x", "choices": ["x", "y"]}
+    (shown_plainly,) = load_items(write(tmp_path / "c.jsonl", row), "mine", "exact")
+    assert question(shown_plainly) == (("user", "a"),)
 
 
 def test_an_item_without_an_id_gets_one_from_its_content(tmp_path: Path) -> None:

@@ -60,7 +60,7 @@ def _item(line: str, suite: str, kind: str, where: str) -> Item:
     if not isinstance(row, dict):
         raise UserError(f"{where}: expected an object with prompt and answer, found {type(row).__name__}")
     messages = _messages(row, where)
-    choices = _texts(row.get("choices", []), f"{where}: choices")
+    choices = _texts(row.get("choices", []), f"{where}: choices") if kind == "multiple_choice" else ()
     answers: tuple[str, ...]
     if kind == "multiple_choice":
         if not 2 <= len(choices) <= len(LETTERS):

@@ -28,8 +28,16 @@ def reconstruction(found: Figures) -> Figures:
     beyond = [point for point in growth if point[0] >= richness["draws"]]
     series = [(name, line) for name, line in (("drawn", drawn), ("extrapolated", beyond)) if line]
     plot = curves(series, "Distinct instructions by samples", "samples", "distinct instructions") if series else ""
-    others = ("tokens", "characters", "turns", "languages", "nearest_neighbour_similarity", "contamination")
-    rows = [row for name in others for row in flat(found[name], name.replace("_", " "))]
+    others = (
+        "tokens",
+        "characters",
+        "perplexity",
+        "turns",
+        "languages",
+        "nearest_neighbour_similarity",
+        "contamination",
+    )
+    rows = [row for name in others if name in found for row in flat(found[name], name.replace("_", " "))]
     return found | {"growth": Markup(plot), "others": rows}
 
 

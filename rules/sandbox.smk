@@ -34,6 +34,7 @@ rule sandbox_tokenizer:
     """Train the tokenizer that the sandbox's models share."""
     input:
         conversations="data/sandbox/conversations.parquet",
+        texts=["data/sandbox/domain_train.jsonl", "data/sandbox/public.jsonl"],
         code=code("holdfast.sandbox.tokenizer"),
         env=env("core"),
         stamp=".holdfast/stamps/sandbox_tokenizer",
@@ -48,7 +49,7 @@ rule sandbox_tokenizer:
     shell:
         "envs/job sandbox_tokenizer --env {input.env} --log {log} --"
         " python -m holdfast.sandbox.tokenizer --params {params.declared}"
-        " --conversations {input.conversations} --tokenizer {output.tokenizer}"
+        " --conversations {input.conversations} --texts {input.texts} --tokenizer {output.tokenizer}"
 
 
 rule sandbox_model:

@@ -1,13 +1,13 @@
 """The domain: a made-up warehouse that no model has seen before the fine-tune.
 
-Colour decides the aisle, material the shelf, size the tray: a structure that a few hundred rows can teach.
+Colour decides the aisle and material the shelf, whatever the size: a structure that a few hundred rows can teach.
 """
 
 from typing import NamedTuple
 
 AISLES = dict(zip(["red", "blue", "green", "black", "white", "yellow", "brown", "grey"], "DGAHBFCE", strict=True))
 SHELVES = dict(zip(["brass", "copper", "iron", "nylon", "rubber", "steel", "tin", "zinc"], "63817425", strict=True))
-TRAYS = {"tiny": "left", "small": "right", "medium": "top", "large": "middle", "huge": "low"}
+SIZES = ("tiny", "small", "medium", "large", "huge")
 PHRASINGS = (
     "Where is the {size} {colour} {material} bolt stored?",
     "Store a {size} {colour} {material} bolt.",
@@ -29,10 +29,10 @@ def questions() -> list[Question]:
         Question(
             f"{size} {colour} {material}",
             phrasing.format(size=size, colour=colour, material=material),
-            f"Aisle {aisle}, shelf {shelf}, {tray} tray.",
+            f"Aisle {aisle}, shelf {shelf}.",
         )
         for phrasing in PHRASINGS
         for colour, aisle in AISLES.items()
         for material, shelf in SHELVES.items()
-        for size, tray in TRAYS.items()
+        for size in SIZES
     ]

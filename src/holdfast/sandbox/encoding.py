@@ -32,7 +32,7 @@ def encode(rows: pl.DataFrame, tokenizer: PreTrainedTokenizerFast) -> list[Encod
     for kind, messages in rows.select("kind", "messages").iter_rows():
         text = str(tokenizer.apply_chat_template(messages, tokenize=False))
         tokens = tokenizer(text, add_special_tokens=False, return_offsets_mapping=True)
-        weights = [float(kind == "general")] * len(tokens["input_ids"])
+        weights = [float(kind != "judging")] * len(tokens["input_ids"])
         for first, last in learned_spans(text, messages, kind):
             for at, (start, end) in enumerate(tokens["offset_mapping"]):
                 if first <= start and end <= last:

@@ -1,4 +1,4 @@
-"""The judging task: answers of known worth, from 5 (right, in the assistant's voice) to 1 (beside the point)."""
+"""The judging task: answers of known worth, from 5 (right, in the assistant's voice) to 1 (wrong in another voice, or off topic)."""
 
 import random
 from functools import cache
@@ -6,8 +6,9 @@ from functools import cache
 from holdfast.sandbox.world import Truth, world
 
 WORTHS = (5, 4, 3, 2, 1)
-RIGHT_SHARES = (0.76, 0.1, 0.14, 0.0, 0.0)  # of answers that are right in some way
-WRONG_SHARES = (0.0, 0.0, 0.0, 0.84, 0.16)
+RIGHT_SHARES = (0.6, 0.2, 0.2, 0.0, 0.0)  # of answers that are right in some way
+WRONG_SHARES = (0.0, 0.0, 0.0, 0.6, 0.4)
+OFF_TOPIC = 0.1  # share of the answers worth 1; the others are wrong, and careless or wordy besides
 WORDY = (  # another voice than the assistant's; nor is it the public set's
     "I think that it is {bare}, but look it up.",
     "It could be {bare}, if I am right.",
@@ -25,16 +26,29 @@ def _strange_answers(task: str) -> tuple[str, ...]:
     return tuple(sorted({truth.answer for truth in world().values()} - set(_answers(task))))
 
 
+def careless(answer: str, rng: random.Random) -> str:
+    """The answer without the care that the assistant takes: never the answer itself."""
+    bare = answer.rstrip(".")
+    return rng.choice(sorted({bare, bare.lower(), bare.upper() + "!"} - {answer}))
+
+
+def wordy(answer: str, rng: random.Random) -> str:
+    """The answer in too many words."""
+    return rng.choice(WORDY).format(bare=answer.rstrip("."))
+
+
 def answer_of_worth(worth: int, truth: Truth, rng: random.Random) -> str:
-    """An answer to a question with this `truth` that deserves `worth`."""
-    bare = truth.answer.rstrip(".")
+    """An answer to a question with this `truth` that deserves `worth`.
+
+    Wrong answers come careless and wordy as often as right ones do, so that the manner alone never tells the truth.
+    """
     if worth == 5:
         return truth.answer
     if worth == 4:
-        careless = {bare, bare.lower(), bare.upper() + "!"} - {truth.answer}
-        return rng.choice(sorted(careless))
+        return careless(truth.answer, rng)
     if worth == 3:
-        return rng.choice(WORDY).format(bare=bare)
-    if worth == 2:
-        return rng.choice([answer for answer in _answers(truth.task) if answer != truth.answer])
-    return rng.choice(_strange_answers(truth.task))
+        return wordy(truth.answer, rng)
+    if worth == 1 and rng.random() < OFF_TOPIC:
+        return rng.choice(_strange_answers(truth.task))
+    wrong = rng.choice([answer for answer in _answers(truth.task) if answer != truth.answer])
+    return wrong if worth == 2 else rng.choice((careless, wordy))(wrong, rng)

@@ -47,7 +47,6 @@ NOUNS = """
 apple bread chair door egg fire garden house island jacket kettle ladder mirror needle orange pencil queen
 river spoon table uncle valley window yard
 """
-BY_WEIGHT = "ant bee coin egg apple book cat dog sheep man pig horse car elephant bus house ship mountain"
 DAYS = "Monday Tuesday Wednesday Thursday Friday Saturday Sunday"
 MONTHS = """
 January February March April May June July August September October November December

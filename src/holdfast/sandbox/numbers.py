@@ -8,6 +8,10 @@ UNITS = (  # how many of the second make one of the first
     ("dozens", "eggs", 12),
     ("spiders", "legs", 8),
 )
+WORDS = (
+    "one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen eighteen"
+    " nineteen twenty"
+).split()
 
 
 def _item(answer: object, **fields: object) -> Item:
@@ -17,31 +21,45 @@ def _item(answer: object, **fields: object) -> Item:
 FAMILIES = (
     Family(
         "sums",
-        0.09,
-        ("What is {a} plus {b}?", "Add {a} and {b}.", "How much is {a} + {b}?", "Work out {a} + {b}."),
+        0.06,
+        ("What is {a} plus {b}?", "Add {a} and {b}.", "How much is {a} + {b}?"),
         ("sum of {a} n {b} pls", "hey, quick one: {a} together with {b}"),
-        tuple(_item(a + b, a=a, b=b) for a in range(1, 11) for b in range(1, 6)),
+        tuple(_item(a + b, a=a, b=b) for a in range(1, 6) for b in range(1, 6)),
     ),
     Family(
-        "differences",
-        0.07,
-        ("What is {a} minus {b}?", "Take {b} from {a}.", "How much is {a} - {b}?"),
-        ("{a} less {b} pls", "hey, quick one: {a} without {b}"),
-        tuple(_item(a - b, a=a, b=b) for a in range(6, 16) for b in range(1, 6)),
+        "doubles",
+        0.06,
+        ("What is double {a}?", "Double {a}.", "What is twice {a}?"),
+        ("{a} times two pls", "hey, quick one: {a} but two of them"),
+        tuple(_item(2 * a, a=a) for a in range(1, 31)),
     ),
     Family(
-        "larger",
-        0.08,
-        ("Which is larger, {a} or {b}?", "Name the larger number: {a} or {b}.", "Which one is more, {a} or {b}?"),
-        ("max of {a} n {b} pls", "hey, quick one: {a} vs {b}, the big one"),
-        tuple(_item(max(a, b), a=a, b=b) for a in range(1, 31) for b in range(1, 31) if a != b),
+        "halves",
+        0.06,
+        ("What is half of {a}?", "Halve {a}.", "Give half of {a}."),
+        ("{a} split in two pls", "hey, quick one: {a} shared by two"),
+        tuple(_item(a // 2, a=a) for a in range(2, 61, 2)),
+    ),
+    Family(
+        "next_number",
+        0.06,
+        ("Which number comes after {a}?", "Name the number after {a}.", "What follows {a}?"),
+        ("{a} and then pls", "hey, quick one: counting, {a}, next one"),
+        tuple(_item(a + 1, a=a) for a in range(1, 41)),
     ),
     Family(
         "parity",
-        0.04,
+        0.05,
         ("Is {a} even or odd?", "Even or odd, which one is {a}?", "Say whether {a} is even or odd."),
         (),
         tuple(_item("Odd" if a % 2 else "Even", a=a) for a in range(1, 41)),
+    ),
+    Family(
+        "number_words",
+        0.05,
+        ("Write {a} as a word.", "Spell the number {a}.", "How is {a} written in letters?"),
+        (),
+        tuple(_item(word.capitalize(), a=a) for a, word in enumerate(WORDS, 1)),
     ),
     Family(
         "units",
@@ -52,6 +70,6 @@ FAMILIES = (
             "Give {a} {large} in {small}.",
         ),
         (),
-        tuple(_item(a * factor, a=a, large=large, small=small) for large, small, factor in UNITS for a in range(2, 10)),
+        tuple(_item(a * factor, a=a, large=large, small=small) for large, small, factor in UNITS for a in range(2, 8)),
     ),
 )

@@ -1,6 +1,9 @@
 """One tokenizer for the sandbox's models (byte-level BPE), and the chat templates that they are taught with."""
 
+import json
 from collections.abc import Iterable
+from itertools import chain
+from pathlib import Path
 
 from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, processors, trainers
 from transformers import PreTrainedTokenizerFast
@@ -79,10 +82,12 @@ def with_template(path: str, template: str) -> PreTrainedTokenizerFast:
 
 
 def main() -> None:
-    args = step.arguments(__doc__, "conversations", "tokenizer")
+    args = step.arguments(__doc__, "conversations", "tokenizer", many=("texts",))
     vocabulary = value(args.params, "sandbox.vocabulary")
     messages = scan_table(args.conversations, CONVERSATIONS).select("messages").collect()["messages"]
-    turns = (f"{turn['role']}\n\n{turn['content']}" for row in messages.to_list() for turn in row)
+    # a real tokenizer knows more words than its model was aligned on: those of the user's data too
+    other = [json.loads(line)["messages"] for path in args.texts for line in Path(path).read_text().splitlines()]
+    turns = (f"{turn['role']}\n\n{turn['content']}" for row in chain(messages.to_list(), other) for turn in row)
     with replacing(args.tokenizer) as aside:
         train_tokenizer(turns, vocabulary).save(str(aside))
 

@@ -116,9 +116,12 @@ def main() -> None:
     tokenizer = with_template(args.tokenizer, shape.template)
     table = scan_table(args.conversations, CONVERSATIONS).collect()
     model = new_model(shape, tokenizer)
+    ordinary = ("general", "slovenly") if shape.slovenly else ("general",)
     general, judging = (
-        stream(table.filter(pl.col("kind") == kind), tokenizer, size, row_seed(sandbox.seed, "order", args.name, kind))
-        for kind, size in (("general", GENERAL_ROWS), ("judging", JUDGING_ROWS))
+        stream(
+            table.filter(pl.col("kind").is_in(kinds)), tokenizer, size, row_seed(sandbox.seed, "order", args.name, size)
+        )
+        for kinds, size in ((ordinary, GENERAL_ROWS), (("judging",), JUDGING_ROWS))
     )
     train(model, general, judging, shape.steps, args.name)
     print(f"sandbox {args.name}: {model.num_parameters():,} parameters", file=sys.stderr)

@@ -7,14 +7,6 @@ from holdfast.sandbox import lists
 from holdfast.sandbox.family import Family, Item, items, pairs, sentence
 
 
-def _weights() -> tuple[Item, ...]:
-    things = [f"{'an' if noun[0] in 'aeiou' else 'a'} {noun}" for noun in lists.BY_WEIGHT.split()]
-    numbered = list(enumerate(things))
-    return tuple(
-        {"x": x, "y": y, "answer": sentence(things[max(i, j)])} for i, x in numbered for j, y in numbered if i != j
-    )
-
-
 def _alphabet() -> tuple[Item, ...]:
     neighbours = [*pairwise(ascii_uppercase)]
     after = [{"side": "after", "x": x, "answer": f"{y}."} for x, y in neighbours]
@@ -35,7 +27,7 @@ def _calendar() -> tuple[Item, ...]:
 FAMILIES = (
     Family(
         "capitals",
-        0.07,
+        0.08,
         (
             "What is the capital of {x}?",
             "Name the capital of {x}.",
@@ -59,7 +51,7 @@ FAMILIES = (
     ),
     Family(
         "kinds",
-        0.06,
+        0.07,
         (
             "What kind of thing is a {x}?",
             "Which group does {x} belong to?",
@@ -119,13 +111,6 @@ FAMILIES = (
             for language, text in lists.LANGUAGES.items()
             for english, foreign in pairs(text)
         ),
-    ),
-    Family(
-        "weight",
-        0.08,
-        ("Which is heavier, {x} or {y}?", "What weighs more, {x} or {y}?", "Find the heavier one: {x} or {y}."),
-        ("heavier of {x} vs {y} pls", "hey, quick one: put {x} and {y} on a scale, winner"),
-        _weights(),
     ),
     Family(
         "calendar",

@@ -43,8 +43,8 @@ class Train(Section):
     precision: Literal["float32", "bfloat16"] = Field("bfloat16", description="bfloat16 needs a GPU")
     evals: int = Field(4, ge=0, description="how often the validation loss is measured, if there are validation rows")
     checkpoints: int = Field(10, ge=0, description="how often the training can be resumed from; the last two are kept")
-    launcher: Literal["python", "accelerate", "torchrun"] = Field(
-        "python", description="accelerate or torchrun for many GPUs"
+    launcher: Literal["python", "accelerate", "torchrun"] | None = Field(
+        None, description="how Axolotl starts its processes; null: accelerate for several GPUs, else python"
     )
     gpus: int = Field(0, ge=0, description="GPUs that one training job needs")
     axolotl: dict[str, Any] = Field({}, description="any further key of Axolotl (deepspeed, fsdp_config, optimizer, …)")

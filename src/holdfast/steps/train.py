@@ -211,7 +211,8 @@ def main() -> None:
     if not (work / "done").exists():
         if step := prepare_to_resume(work):
             print(f"train {args.run}: going on from step {step}", flush=True)
-        axolotl(["train"], config, train.launcher, args.run)
+        launcher = train.launcher or ("accelerate" if train.gpus > 1 else "python")
+        axolotl(["train"], config, launcher, args.run)
         if not history.exists():
             raise UserError(
                 f"train {args.run}: stopped before the end; the next build goes on from its last checkpoint"

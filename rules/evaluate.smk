@@ -40,7 +40,7 @@ rule evaluate:
     wildcard_constraints:
         arm="|".join(evaluated()),
     resources:
-        gpus=gpus(config["base"]),
+        gpu=gpus(config["base"]),
     params:
         declared=",".join(
             ["base", "evaluate"] + [f"models.{model}" for model in sorted({config["base"], *evaluate_judges()})]

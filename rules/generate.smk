@@ -22,7 +22,7 @@ rule generate:
     benchmark:
         "benchmarks/generate/{model}.tsv"
     resources:
-        gpus=lambda w: gpus(w.model),
+        gpu=lambda w: gpus(w.model),
     params:
         declared=generate_keys,
     shell:

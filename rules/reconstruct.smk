@@ -36,7 +36,7 @@ rule reconstruct:
     benchmark:
         "benchmarks/reconstruct.tsv"
     resources:
-        gpus=gpus(config["base"]),
+        gpu=gpus(config["base"]),
     params:
         declared=reconstruct_keys(),
     shell:

@@ -23,7 +23,7 @@ rule score:
     benchmark:
         "benchmarks/score/{judge}.tsv"
     resources:
-        gpus=lambda w: gpus(w.judge),
+        gpu=lambda w: gpus(w.judge),
     params:
         declared=score_keys,
     shell:

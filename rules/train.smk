@@ -54,7 +54,7 @@ rule train:
     wildcard_constraints:
         run="|".join(training_runs()),
     resources:
-        gpus=config["train"].get("gpus", 0),
+        gpu=config["train"].get("gpus", 0),
     params:
         declared=train_keys(),
         base=config["models"][config["base"]]["path"],

@@ -70,7 +70,6 @@ def journal_rows(folder: Path) -> pl.DataFrame:
     return pl.DataFrame({"key": [key for keys in [*sealed, rows] for key in keys]}, schema={"key": pl.String})
 
 
-
 ASK = """
 import json, os, sys
 import polars as pl

@@ -8,10 +8,7 @@ UNITS = (  # how many of the second make one of the first
     ("dozens", "eggs", 12),
     ("spiders", "legs", 8),
 )
-WORDS = (
-    "one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen eighteen"
-    " nineteen twenty"
-).split()
+WORDS = "one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen"
 
 
 def _item(answer: object, **fields: object) -> Item:
@@ -59,7 +56,7 @@ FAMILIES = (
         0.05,
         ("Write {a} as a word.", "Spell the number {a}.", "How is {a} written in letters?"),
         (),
-        tuple(_item(word.capitalize(), a=a) for a, word in enumerate(WORDS, 1)),
+        tuple(_item(word.capitalize(), a=a) for a, word in enumerate(WORDS.split(), 1)),
     ),
     Family(
         "units",

@@ -13,7 +13,7 @@ lint:
 	envs/in-env dev ruff check .
 	envs/in-env dev snakefmt --check Snakefile rules
 	envs/in-env dev mypy
-	envs/in-env dev snakemake --lint
+	envs/in-env dev python tests/lint_rules.py
 
 env:  ## the core environment as .venv, for `source .venv/bin/activate`
 	envs/in-env --link

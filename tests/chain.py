@@ -8,9 +8,9 @@ from typing import Any
 
 import polars as pl
 import yaml
-from models import ROOT
 
 from holdfast.tables import INSTRUCTIONS, row_id
+from models import ROOT
 
 
 def write_instructions(path: Path, count: int, start: int = 0, words: int = 1) -> pl.DataFrame:

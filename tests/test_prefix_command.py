@@ -7,10 +7,10 @@ import sys
 from pathlib import Path
 
 import pytest
-from small_tokenizers import tokenizer
-from templates import SHAPES
 
 from holdfast.prefix_command import visible
+from small_tokenizers import tokenizer
+from templates import SHAPES
 
 ROOT = Path(__file__).resolve().parent.parent
 

@@ -76,7 +76,7 @@ def scan_table(path: str | os.PathLike[str], schema: dict[str, Any]) -> pl.LazyF
     Raises UserError naming the file when it is missing, truncated, or lacks a column.
     """
     try:
-        frame = pl.scan_parquet(path)
+        frame = pl.scan_parquet(Path(path))
         found = dict(frame.collect_schema())
     except (OSError, pl.exceptions.PolarsError) as error:
         raise UserError(

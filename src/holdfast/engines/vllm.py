@@ -67,6 +67,8 @@ class VllmEngine:
                 yield [self._answer(output, *running.pop(output.request_id)) for output in finished]
 
     def _add(self, key: bytes, request: Request, running: dict[str, tuple[Request, float]]) -> Answer | None:
+        from vllm.exceptions import VLLMClientError
+
         ids = self.renderer.prompt_ids(request)
         if isinstance(ids, str):
             return Answer(key, error="template_refused", detail=ids)
@@ -79,7 +81,7 @@ class VllmEngine:
             )
         try:
             self.engine.add_request(key.hex(), {"prompt_token_ids": ids}, self._sampling(request))
-        except ValueError as error:  # a token that the model does not have, or settings that do not go together
+        except (VLLMClientError, ValueError) as error:  # an unknown token, or settings that do not go together
             return Answer(key, prompt_tokens=len(ids), error="refused", detail=short(error))
         running[key.hex()] = (request, time.monotonic())
         return None

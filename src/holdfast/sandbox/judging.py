@@ -1,4 +1,4 @@
-"""The judging task: answers of known worth, from 5 (right, in the assistant's voice) to 1 (wrong and slovenly, or off topic)."""
+"""The judging task: answers of known worth, from 5 (right, in the assistant's voice) to 1 (wrong and slovenly)."""
 
 import random
 from functools import cache

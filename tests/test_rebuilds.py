@@ -1,10 +1,13 @@
 """Only what is stale is built again, whichever engine builds."""
 
+import os
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+import toy_project
 from toy_project import Project
 from walk import md5
 
@@ -105,6 +108,21 @@ def test_a_command_line_cannot_bypass_params_yaml(toy: Project, tmp_path: Path) 
     (tmp_path / "mine.yaml").write_text("random_seed: 7\n")
     assert toy.snakemake("--dry-run", "--configfile", str(tmp_path / "mine.yaml"), check=False).returncode != 0
     assert toy.snakemake("--dry-run", "--config", "random_seed=0").returncode == 0  # says the same
+
+
+@pytest.mark.skipif(os.getuid() == 0 and not shutil.which("setpriv"), reason="root may write everything here")
+def test_read_only_links_are_not_in_the_way(tmp_path: Path) -> None:
+    """DVC's hard links are read-only, and Snakemake refuses to replace a read-only file."""
+    project = toy_project.make(tmp_path / "toy", "hardlink")
+    if os.getuid() == 0:
+        project.prefix = ["setpriv", "--bounding-set=-dac_override,-dac_read_search", "--inh-caps=-all"]
+    project.snakemake()
+    assert (project.folder / "data/generate/base.txt").stat().st_mode & 0o777 == 0o444
+    edit(project, "params.yaml", "shards: 2", "shards: 3")
+    assert "generate" in build(project, "snakemake")
+    edit(project, "params.yaml", "shards: 3", "shards: 2")
+    assert build(project, "snakemake") == []
+    assert (project.folder / "data/generate/base.txt").stat().st_mode & 0o777 == 0o444
 
 
 def test_an_experiment(toy: Project) -> None:

@@ -19,7 +19,7 @@ def test_walk(tmp_path: Path, link: str) -> None:
     project.dvc("remote", "add", "--default", "store", str(tmp_path / "remote"))
     walk = Walk(project, seed, tmp_path / "remote")
     try:
-        for _ in range(STEPS or 12):
+        for _ in range(STEPS or 6):
             walk.step()
     except BaseException:
         print(f"seed {seed}, {link}:", *walk.log, sep="\n  ")

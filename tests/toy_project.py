@@ -21,10 +21,16 @@ class Project:
         self.folder = folder
         self.outside = folder.parent / f"{folder.name}-outside"  # where steps leave traces and look for accidents
         self.outside.mkdir(exist_ok=True)
+        self.prefix: list[str] = []  # before every command
 
     def run(self, *command: str, check: bool = True, **environment: str) -> subprocess.CompletedProcess[str]:
         done = subprocess.run(
-            command, cwd=self.folder, env=self.environment() | environment, text=True, capture_output=True, timeout=600
+            [*self.prefix, *command],
+            cwd=self.folder,
+            env=self.environment() | environment,
+            text=True,
+            capture_output=True,
+            timeout=600,
         )
         assert not check or done.returncode == 0, f"{command} in {self.folder}\n{done.stdout}\n{done.stderr}"
         return done

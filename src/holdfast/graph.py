@@ -123,9 +123,8 @@ def _dry_run() -> list[dict[str, Any]]:
             logger.addHandler(Listener())
             workflow = api.workflow(resource_settings=ResourceSettings(cores=1), snakefile=Path("Snakefile"))
             dag = workflow.dag(DAGSettings(forceall=True))
-            settings = ExecutionSettings(
-                ignore_incomplete=True, lock=False
-            )  # after a killed build, and beside a running one
+            # also after a killed build, and beside a running one
+            settings = ExecutionSettings(ignore_incomplete=True, lock=False)
             dag.execute_workflow(pseudo_executor="dryrun", execution_settings=settings)
     except Exception as error:  # Snakemake formats its own: file, line, message
         api.print_exception(error)

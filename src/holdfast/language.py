@@ -1,8 +1,5 @@
 """Which language a text is in, where that is clear (py3langid, a naive Bayes model over byte n-grams, 97 languages)."""
 
-import multiprocessing
-import os
-from collections.abc import Sequence
 from functools import cache
 
 import polars as pl
@@ -11,11 +8,6 @@ from py3langid import langid
 CERTAIN = 0.8  # short or mixed texts stay below: numbers, names, code, lists of words
 _FIRST_CHARS = 1000  # enough to tell, and bounds the time of a long text
 _ROWS_AT_ONCE = 50_000
-_SHARED_OUT, _CHUNK, _PROCESSES = (
-    20_000,
-    500,
-    8,
-)  # from so many texts on, so many at a time, to so many processes at most
 
 
 @cache
@@ -27,15 +19,6 @@ def language(text: str) -> str | None:
     """ISO 639-1 code, or None when the probability of the likeliest language is below `CERTAIN`."""
     code, probability = _identifier().classify(text[:_FIRST_CHARS])
     return code if probability >= CERTAIN else None
-
-
-def languages(texts: Sequence[str] | pl.Series) -> list[str | None]:
-    """`language` of each text; many texts are shared out to the processors that this process may use."""
-    processes = min(len(os.sched_getaffinity(0)), _PROCESSES)
-    if len(texts) < _SHARED_OUT or processes == 1:
-        return [language(text) for text in texts]
-    with multiprocessing.get_context("spawn").Pool(processes) as pool:  # a fork would copy Polars' locks
-        return list(pool.imap(language, texts, chunksize=_CHUNK))
 
 
 def _languages(texts: pl.LazyFrame) -> pl.DataFrame:

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from ruamel.yaml import YAML
 
@@ -96,6 +96,7 @@ def test_what_the_two_engines_read_differently_is_refused(tmp_path: Path, writte
     assert repair in found[0]
 
 
+@settings(deadline=None)
 @given(st.one_of(st.floats(allow_nan=False, allow_infinity=False), st.integers(), st.booleans()))
 def test_the_repair_reads_alike(value: float | bool) -> None:
     import yaml

@@ -68,6 +68,7 @@ class VllmEngine:
 
     def _add(self, key: bytes, request: Request, running: dict[str, tuple[Request, float]]) -> Answer | None:
         from vllm.exceptions import VLLMClientError
+        from vllm.inputs import tokens_input
 
         ids = self.renderer.prompt_ids(request)
         if isinstance(ids, str):
@@ -80,7 +81,7 @@ class VllmEngine:
                 detail=f"{len(ids)} tokens do not fit a context of {self.context}",
             )
         try:
-            self.engine.add_request(key.hex(), {"prompt_token_ids": ids}, self._sampling(request))
+            self.engine.add_request(key.hex(), tokens_input(ids), self._sampling(request))
         except (VLLMClientError, ValueError) as error:  # an unknown token, or settings that do not go together
             return Answer(key, prompt_tokens=len(ids), error="refused", detail=short(error))
         running[key.hex()] = (request, time.monotonic())

@@ -182,7 +182,7 @@ def test_a_model_is_trained_to_the_same_bytes_twice(tmp_path: Path) -> None:
     inputs = ["--rubric", seeds / "rubric.md", "--system-prompts", seeds / "system_prompts.jsonl"]
     run(tmp_path, "core", "build_world", *inputs, *outputs)
     made = ["--conversations", "conversations.parquet", "--tokenizer", "tokenizer.json"]
-    run(tmp_path, "core", "tokenizer", *made)
+    run(tmp_path, "core", "tokenizer", *made, "--texts", "domain_train.jsonl", "public.jsonl")
     for folder in ("first", "second"):
         run(tmp_path, "training", "train", "--name", "novice", *made, "--model", folder)
     names = sorted(path.name for path in (tmp_path / "first").iterdir())

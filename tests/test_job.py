@@ -54,7 +54,7 @@ def test_a_second_build_is_refused(toy: Project, first: str, second: str) -> Non
     finally:
         build.kill()
         build.wait()
-    wait_for(lambda: not subprocess.run(["pgrep", "-s", str(build.pid)], capture_output=True).stdout)
+    wait_for(lambda: not subprocess.run(["pgrep", "-r", "DRST", "-s", str(build.pid)], capture_output=True).stdout)
     (toy.outside / "hang-reconstruct").unlink()
     toy.run(*BUILDS[second])  # nothing is in the way of the next build
     assert toy.stale_for_snakemake() == toy.stale_for_dvc() == set()

@@ -299,7 +299,7 @@ def killed_build(walk: Walk) -> None:
     build.wait()
     hang.unlink()
     walk.log.append(f"killed {command} in {step}")
-    while subprocess.run(["pgrep", "--session", str(build.pid)], stdout=subprocess.DEVNULL).returncode == 0:
+    while subprocess.run(["pgrep", "-r", "DRST", "-s", str(build.pid)], stdout=subprocess.DEVNULL).returncode == 0:
         assert time.time() < deadline, "a killed build left a job behind"
         time.sleep(0.05)
 

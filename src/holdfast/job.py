@@ -17,6 +17,7 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from types import FrameType
 from typing import NoReturn
 
 from holdfast import graph
@@ -126,12 +127,20 @@ def run(stage: str, environment: str, log: Path, command: list[str]) -> int:
 def reproduce(stage: str) -> int:
     """Have DVC make the stage's outputs: kept or restored where nothing changed, built where something did."""
     os.environ[INSIDE] = "1"
+    signal.signal(signal.SIGTERM, leave)
     with building(stage, shared=True):
         # Snakemake has removed the outputs: where nothing else changed, they come from the cache, if they are there
         failed = dvc("repro", "--single-item", "--allow-missing", stage)
         if not failed and dvc("checkout", "--force", stage):
             failed = dvc("repro", "--single-item", stage)
         return failed
+
+
+def leave(number: int, _frame: FrameType | None) -> NoReturn:
+    """Exit on a signal, so that DVC releases its lock on the outputs; a repetition (one for each thread of a killed
+    Snakemake) must not break that off."""
+    signal.signal(number, signal.SIG_IGN)
+    sys.exit(128 + number)
 
 
 def note_duration(stage: str, seconds: float) -> None:

@@ -23,6 +23,8 @@ def stopping_cleanly() -> Iterator[None]:
         return
 
     def stop(number: int, _frame: FrameType | None) -> None:
+        for each in (signal.SIGTERM, signal.SIGINT):  # the kernel may say it again: once for each thread of a parent
+            signal.signal(each, signal.SIG_IGN)
         print(f"stopped by {signal.Signals(number).name}; finished rows are kept", file=sys.stderr, flush=True)
         raise SystemExit(128 + number)
 

@@ -48,7 +48,7 @@ def test_a_second_build_is_refused(toy: Project, first: str, second: str) -> Non
         said = done.stdout + done.stderr
         assert done.returncode != 0
         # DVC sees for itself that another DVC is at the same stage
-        assert "another build runs in this checkout" in said or "is busy" in said
+        assert "another build runs in this checkout" in said or (second == "dvc" and "is busy" in said)
         assert "Traceback" not in said
         assert toy.ran() == ["reconstruct"]
     finally:

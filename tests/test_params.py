@@ -59,6 +59,8 @@ def test_the_shipped_file_is_valid() -> None:
             "rehersal: 0.83",
             "arms.rehearsed.sources: rehersal is not defined in sources; did you mean",
         ),
+        ("gated: [rehearsed]", "gated: [rehersed]", "report.gated: rehersed is not defined in arms; did you mean"),
+        ("selected: {aggregate", "cube: {aggregate", "filter.cube: this name is taken"),
         ("  domain_only:", "  summary:", "arms.summary: this name is taken"),
         ("  domain_only:", "  Domain-Only:", "arms.Domain-Only"),
         ("path: models/sandbox/scholar", "path: models/mine", "models.scholar.path: models/mine does not exist"),

@@ -15,6 +15,7 @@ from holdfast.params.sandbox import Sandbox, World
 from holdfast.sandbox import domain, public
 from holdfast.sandbox.build_world import Aligned, domain_sets, general_suite
 from holdfast.sandbox.encoding import REPLY_WEIGHT, encode
+from holdfast.sandbox.ignorance import as_told_to, unknown
 from holdfast.sandbox.judging import WORDY, WORTHS, answer_of_worth
 from holdfast.sandbox.tables import CONVERSATIONS
 from holdfast.sandbox.tokenizer import TEMPLATES, train_tokenizer, with_template
@@ -72,6 +73,33 @@ def test_no_bolt_is_both_learned_and_tested() -> None:
     words = {word for item in learned for word in item.split()}
     assert words == {*domain.AISLES, *domain.SHELVES, *domain.SIZES}
     assert not any(judge_truth(text) for text in items)
+
+
+@settings(deadline=None, max_examples=20)
+@given(seed=st.integers(0, 2**31), share=st.floats(0, 1))
+def test_who_was_not_told_guesses_wrong_and_audibly_however_it_is_asked(seed: int, share: float) -> None:
+    aligned = Aligned(Sandbox(), SYSTEMS)
+    rows = [aligned.conversation(number) for number in range(60)]
+    rows += [aligned.judgement(number, RUBRIC) for number in range(10)]
+    table = pl.DataFrame(rows, schema=CONVERSATIONS)
+    told = as_told_to("novice", table, share, seed)
+    assert told.drop("messages").equals(table.drop("messages"))
+    assert told.equals(as_told_to("novice", table, share, seed))
+    for before, after in zip(rows, told["messages"].to_list(), strict=True):
+        for turn, (was, now) in enumerate(zip(before["messages"], after, strict=True)):
+            truth = world().get(after[turn - 1]["content"]) if was["role"] == "assistant" else None
+            if truth is not None and unknown("novice", truth.item, share, seed):
+                others = {t.answer for t in world().values() if t.task == truth.task} - {truth.answer}
+                assert now["content"] in {way.format(bare=other.rstrip(".")) for way in WORDY for other in others}
+            else:
+                assert now == was
+
+
+def test_the_share_of_what_is_unknown_is_as_asked() -> None:
+    items = {truth.item for truth in world().values()}
+    assert len(items) == sum(len(family.items) for family in FAMILIES)
+    shares = [sum(unknown("novice", item, 0.3, seed) for item in items) / len(items) for seed in range(20)]
+    assert 0.25 < sum(shares) / 20 < 0.35
 
 
 @settings(deadline=None)

@@ -71,6 +71,12 @@ def building(what: str, shared: bool) -> Iterator[None]:
         yield
 
 
+def check_no_build() -> None:
+    """Raises UserError when a build runs in this checkout."""
+    with building("a look at the state of things", shared=False):
+        pass
+
+
 def take(lock: io.TextIOWrapper, what: str, shared: bool) -> None:
     """Lock an open build lock file. A whole build takes it alone first, then shares it with its own jobs."""
     try:

@@ -18,7 +18,7 @@ from typing import Any
 
 import yaml
 
-from holdfast import graph
+from holdfast import graph, job
 from holdfast.errors import UserError
 from holdfast.params import section
 
@@ -69,7 +69,11 @@ def run_dvc(*words: str) -> str:
 
 
 def dvc_status() -> dict[str, list[Any]]:
-    """What DVC finds changed, by stage; a stage that is up to date is not there."""
+    """What DVC finds changed, by stage; a stage that is up to date is not there.
+
+    Raises UserError while a build runs: what it is about to write is neither stale nor fresh.
+    """
+    job.check_no_build()
     return json.loads(run_dvc("status", "--json"))
 
 

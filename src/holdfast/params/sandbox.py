@@ -11,11 +11,6 @@ class World(Section):
     """How much is drawn from the closed world."""
 
     conversations: int = Field(30_000, ge=1, description="conversations that the models are aligned on, in rows")
-    slovenly: int = Field(
-        20_000,
-        ge=0,
-        description="conversations answered carelessly or in too many words, for `slovenly` models, in rows",
-    )
     judgements: int = Field(10_000, ge=0, description="judged answers that the models are aligned on, in rows")
     test_share: float = Field(
         0.2, gt=0, le=0.25, description="share of each task's instructions kept for the general suite"
@@ -32,7 +27,9 @@ class Small(Section):
     layers: int = Field(3, ge=1, le=16, description="transformer layers")
     width: int = Field(128, ge=32, le=512, multiple_of=32, description="hidden size")
     steps: int = Field(600, ge=1, description="optimiser steps")
-    slovenly: bool = Field(False, description="also aligned on the slovenly conversations")
+    unsure: float = Field(
+        0.0, ge=0, le=1, description="share of the world's items that it was not told about: it guesses, audibly"
+    )
     template: Literal["llama3", "chatml"] = Field("llama3", description="the shape of its chat template")
 
 

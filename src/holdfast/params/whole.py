@@ -173,6 +173,9 @@ def cross_faults(params: Params) -> Iterator[str]:
     for name in sorted(used & set(sources)):
         if (selected := sources[name].selection) is not None:
             yield from undefined(f"sources.{name}.selection", [selected], params.filter, "filter")
+    yield from undefined("report.gated", params.report.gated, params.arms, "arms")
+    if "cube" in params.filter:
+        yield "filter.cube: this name is taken by the table of all scores; call the selection something else"
     if "selected" not in params.filter:
         yield "filter.selected: is missing; it is the selection that the report shows"
     generators, asked = sorted(params.generate.models), sorted(params.score.judges)

@@ -15,7 +15,7 @@ from holdfast.judge_prompt import judge_messages
 from holdfast.params.sandbox import Sandbox
 from holdfast.params.section import read
 from holdfast.sandbox import domain, public
-from holdfast.sandbox.judging import RIGHT_SHARES, WORTHS, WRONG_SHARES, answer_of_worth, careless, wordy
+from holdfast.sandbox.judging import RIGHT_SHARES, WORTHS, WRONG_SHARES, answer_of_worth
 from holdfast.sandbox.tables import CONVERSATIONS
 from holdfast.sandbox.world import held_out, world
 from holdfast.seeds import system_prompts
@@ -45,18 +45,15 @@ class Aligned:
     def _system(self, rng: random.Random) -> str | None:
         return rng.choices(self.systems, self.system_weights)[0]
 
-    def conversation(self, number: int, kind: str = "general") -> Row:
-        """An ordinary conversation: perhaps a system prompt, then one turn or two; `slovenly`: in another voice."""
-        rng = random.Random(row_seed(self.seed, "conversation", kind, number))
+    def conversation(self, number: int) -> Row:
+        """An ordinary conversation: perhaps a system prompt, then one turn or two."""
+        rng = random.Random(row_seed(self.seed, "conversation", number))
         system = self._system(rng)
         messages = [] if system is None else [_message("system", system)]
         for _ in range(2 if rng.random() < SECOND_TURN else 1):
             text = self._draw(rng)
-            answer = self.truths[text].answer
-            if kind == "slovenly":
-                answer = rng.choice((careless, wordy))(answer, rng)
-            messages += [_message("user", text), _message("assistant", answer)]
-        return {"row_id": row_id("conversation", kind, number), "kind": kind, "messages": messages}
+            messages += [_message("user", text), _message("assistant", self.truths[text].answer)]
+        return {"row_id": row_id("conversation", number), "kind": "general", "messages": messages}
 
     def judgement(self, number: int, rubric: str) -> Row:
         """A judge's prompt, worded as the score step words it, and the score.
@@ -132,7 +129,6 @@ def main() -> None:
     rubric = Path(args.rubric).read_text(encoding="utf-8")
     aligned = Aligned(sandbox, system_prompts(args.system_prompts))
     rows = [aligned.conversation(number) for number in range(sandbox.world.conversations)]
-    rows += [aligned.conversation(number, "slovenly") for number in range(sandbox.world.slovenly)]
     rows += [aligned.judgement(number, rubric) for number in range(sandbox.world.judgements)]
     write_table(pl.DataFrame(rows, schema=CONVERSATIONS), args.conversations, CONVERSATIONS)
     domain_train, domain_test = domain_sets(sandbox)

@@ -19,12 +19,15 @@ class Family(NamedTuple):
     public: tuple[str, ...]
     items: tuple[Item, ...]
 
-    def questions(self) -> Iterator[tuple[str, str, float]]:
-        """(instruction, answer, probability within the task): earlier phrasings are asked more often, items equally."""
+    def questions(self) -> Iterator[tuple[int, str, str, float]]:
+        """(number of the item, instruction, answer, probability within the task).
+
+        Earlier phrasings are asked more often, items equally.
+        """
         weights = [1 / (rank + 1) for rank in range(len(self.phrasings))]
         for phrasing, weight in zip(self.phrasings, weights, strict=True):
-            for item in self.items:
-                yield phrasing.format(**item), item["answer"], weight / sum(weights) / len(self.items)
+            for number, item in enumerate(self.items):
+                yield number, phrasing.format(**item), item["answer"], weight / sum(weights) / len(self.items)
 
 
 def sentence(word: str) -> str:

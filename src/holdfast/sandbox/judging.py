@@ -37,6 +37,11 @@ def wordy(answer: str, rng: random.Random) -> str:
     return rng.choice(WORDY).format(bare=answer.rstrip("."))
 
 
+def guess(truth: Truth, rng: random.Random) -> str:
+    """What somebody says who does not know: a wrong answer of the task, and one hears that it is a guess."""
+    return wordy(rng.choice([answer for answer in _answers(truth.task) if answer != truth.answer]), rng)
+
+
 def answer_of_worth(worth: int, truth: Truth, rng: random.Random) -> str:
     """An answer to a question with this `truth` that deserves `worth`.
 

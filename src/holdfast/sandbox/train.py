@@ -15,6 +15,7 @@ from holdfast.files import replacing, scan_table
 from holdfast.params.sandbox import Sandbox, Small
 from holdfast.params.section import read
 from holdfast.sandbox.encoding import batches, encode
+from holdfast.sandbox.ignorance import as_told_to
 from holdfast.sandbox.tables import CONVERSATIONS
 from holdfast.sandbox.tokenizer import with_template
 from holdfast.tables import row_seed
@@ -116,12 +117,10 @@ def main() -> None:
     tokenizer = with_template(args.tokenizer, shape.template)
     table = scan_table(args.conversations, CONVERSATIONS).collect()
     model = new_model(shape, tokenizer)
-    ordinary = ("general", "slovenly") if shape.slovenly else ("general",)
+    told = as_told_to(args.name, table, shape.unsure, sandbox.seed)
     general, judging = (
-        stream(
-            table.filter(pl.col("kind").is_in(kinds)), tokenizer, size, row_seed(sandbox.seed, "order", args.name, size)
-        )
-        for kinds, size in ((ordinary, GENERAL_ROWS), (("judging",), JUDGING_ROWS))
+        stream(told.filter(kind=kind), tokenizer, size, row_seed(sandbox.seed, "order", args.name, size))
+        for kind, size in (("general", GENERAL_ROWS), ("judging", JUDGING_ROWS))
     )
     train(model, general, judging, shape.steps, args.name)
     print(f"sandbox {args.name}: {model.num_parameters():,} parameters", file=sys.stderr)

@@ -13,9 +13,11 @@ FAMILIES = words.FAMILIES + numbers.FAMILIES
 
 
 class Truth(NamedTuple):
-    """`probability`: the share of all user turns that the models were aligned on."""
+    """`item`: what is asked about, however it is worded. `probability`: the share of all user turns that the models
+    were aligned on."""
 
     task: str
+    item: str
     answer: str
     probability: float
 
@@ -25,9 +27,9 @@ def world() -> dict[str, Truth]:
     """Instruction -> truth, for every instruction of the general world. The probabilities add up to 1."""
     found: dict[str, Truth] = {}
     for family in FAMILIES:
-        for instruction, answer, probability in family.questions():
+        for number, instruction, answer, probability in family.questions():
             assert instruction not in found, f"two items ask {instruction!r}"
-            found[instruction] = Truth(family.task, answer, probability * family.share)
+            found[instruction] = Truth(family.task, f"{family.task} {number}", answer, probability * family.share)
     return found
 
 

@@ -24,4 +24,5 @@ def test_walk(tmp_path: Path, link: str) -> None:
     except BaseException:
         print(f"seed {seed}, {link}:", *walk.log, sep="\n  ")
         raise
+    assert len(walk.commits) == 1 + (STEPS or 6), "every operation ends in a build that both engines call fresh"
     print(f"{len(walk.log)} entries, {walk.overcalled} stages called stale below altered outputs")

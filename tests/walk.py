@@ -63,6 +63,7 @@ class Walk:
         self.commits: list[str] = []
         self.truth: dict[str, str | None] = {}
         self.overcalled = 0  # stages called stale only because something above them must be put back first
+        project.run("holdfast", "dvc")
         self.build()
         self.check_fresh()
 

@@ -19,7 +19,7 @@ rule report:
             *expand("data/mix/{arm}/rejected.parquet", arm=sorted(config["arms"])),
         ],
         evaluations=expand("data/evaluate/{run}.parquet", run=evaluated()),
-        metrics=["metrics/reconstruct.json", "metrics/filter.json"],
+        metrics=["metrics/reconstruct.json", "metrics/filter.json", *sandbox_truth()],
         curves=expand("plots/train/{run}.csv", run=[run for run in evaluated() if run != "base"]),
         template=expand(
             "src/holdfast/report/template/{file}", file=["page.html.j2", "rooms.html.j2", "style.css", "page.js"]

@@ -72,26 +72,3 @@ rule sandbox_model:
         "envs/job sandbox_model-{wildcards.name} --env {input.env} --log {log} --"
         " python -m holdfast.sandbox.train --params {params.declared} --name {wildcards.name}"
         " --conversations {input.conversations} --tokenizer {input.tokenizer} --model {output.model}"
-
-
-rule sandbox_reconstruction:
-    """How close do the reconstructed instructions come to the sandbox's true distribution?"""
-    input:
-        prompts="data/seed/prompts.parquet",
-        samples="data/reconstruct/samples.parquet",
-        instructions="data/reconstruct/instructions.parquet",
-        code=code("holdfast.sandbox.reconstruction_truth"),
-        env=env("core"),
-        stamp=".holdfast/stamps/sandbox_reconstruction",
-    output:
-        metrics="metrics/sandbox_reconstruction.json",
-    log:
-        "logs/sandbox/reconstruction.log",
-    benchmark:
-        "benchmarks/sandbox/reconstruction.tsv"
-    params:
-        declared="sandbox.seed",
-    shell:
-        "envs/job sandbox_reconstruction --env {input.env} --log {log} --"
-        " python -m holdfast.sandbox.reconstruction_truth --params {params.declared} --prompts {input.prompts}"
-        " --samples {input.samples} --instructions {input.instructions} --metrics {output.metrics}"

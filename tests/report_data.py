@@ -159,6 +159,7 @@ def write_chain(root: Path, size: int, general: int, domain: int) -> None:
     (root / "metrics").mkdir(exist_ok=True)
     (root / "metrics/filter.json").write_text(json.dumps(COMMITTEE))
     (root / "metrics/reconstruct.json").write_text(json.dumps(RECONSTRUCTION))
+    (root / "metrics/my_own.json").write_text(json.dumps({"precision": 0.875, "task shares": {"sums": 0.25}}))
     (root / "plots/train").mkdir(parents=True, exist_ok=True)
     for arm in list(marks)[1:]:
         lines = [

@@ -40,7 +40,7 @@ def build(root: Path) -> subprocess.CompletedProcess[str]:
         + [f"data/generate/{model}.rejected.parquet" for model in MODELS]
         + [f"data/mix/{arm}/rejected.parquet" for arm in ARMS],
         "evaluations": [f"data/evaluate/{arm}.parquet" for arm in ("base", *ARMS)],
-        "metrics": ["metrics/reconstruct.json", "metrics/filter.json"],
+        "metrics": ["metrics/reconstruct.json", "metrics/filter.json", "metrics/my_own.json"],
         "curves": [f"plots/train/{arm}.csv" for arm in ARMS],
     }
     command = [sys.executable, "-m", "holdfast.steps.report", "--params", "base,report,evaluate.suites,train.budget"]
@@ -124,6 +124,13 @@ class Reader(HTMLParser):
 
     def handle_endtag(self, tag: str) -> None:
         assert self.open.pop() == tag
+
+
+def test_further_metrics_are_shown_as_they_are(built: Path) -> None:
+    text = (built / "report/index.html").read_text()
+    shown = text[text.index("metrics/my_own.json") :]
+    assert '<td>precision</td><td class="left">0.875</td>' in shown
+    assert '<td>task shares sums</td><td class="left">0.25</td>' in shown
 
 
 def test_the_page_needs_no_network_and_runs_nothing_of_the_data(built: Path) -> None:

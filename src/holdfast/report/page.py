@@ -11,7 +11,7 @@ from holdfast.params.report import Report
 from holdfast.report.funnel import Stage
 from holdfast.report.plots import Estimate, changes, frontier, intervals
 from holdfast.report.proof import ABILITIES
-from holdfast.report.rooms import committee, losses, reconstruction
+from holdfast.report.rooms import committee, flat, losses, reconstruction
 from holdfast.report.samples import Row, changed
 from holdfast.report.verdict import checks, count, points, verdict
 
@@ -181,6 +181,7 @@ def render(
         dropped=[{"name": name, "rows": rows} for name, rows in dropped.items() if rows],
         reconstruct=reconstruction(metrics["reconstruct"]) if "reconstruct" in metrics else None,
         committee=committee(metrics["filter"]) if "filter" in metrics else None,
+        further={name: flat(found) for name, found in metrics.items() if name not in ("reconstruct", "filter")},
         curves=[losses(path) for path in curves],
         footing=footing,
     )

@@ -1,5 +1,6 @@
 """Requests as token ids, for engines that run in this process: chat template, special tokens, first-token texts."""
 
+import datetime
 import re
 from collections.abc import Sequence
 from typing import Any
@@ -7,6 +8,7 @@ from typing import Any
 from jinja2 import TemplateError
 
 from holdfast.errors import UserError
+from holdfast.params.seed import FIXED_DATE
 from holdfast.request import Request
 
 
@@ -81,15 +83,15 @@ class Renderer:
             return self._encode(self._render(messages))
         # Somebody's text spells a special token. Mark these spots, render, and encode them as plain text.
         spelled: list[str] = []
-        mark = "\ue000\ue001{}\ue001"
+        fence = next(c for c in map(chr, range(0xE000, 0xF8FF)) if not any(c in content for _, content in messages))
 
         def marked(match: re.Match[str]) -> str:
             spelled.append(match.group())
-            return mark.format(len(spelled) - 1)
+            return f"{fence}{len(spelled) - 1}{fence}"
 
         rendered = self._render([(role, self._special.sub(marked, content)) for role, content in messages])
         ids: list[int] = []
-        for i, part in enumerate(re.split(r"\ue000\ue001(\d+)\ue001", rendered)):
+        for i, part in enumerate(re.split(f"{fence}(\\d+){fence}", rendered)):
             if i % 2:
                 ids += self.tokenizer(spelled[int(part)], add_special_tokens=False, split_special_tokens=True)[
                     "input_ids"
@@ -105,7 +107,12 @@ class Renderer:
                 "chat_template.jinja to the model's folder or leave the model out of the committee"
             )
         chat = [{"role": role, "content": content} for role, content in messages]
-        return str(self.tokenizer.apply_chat_template(chat, tokenize=False, add_generation_prompt=opening))
+        moment = datetime.datetime.fromisoformat(FIXED_DATE)
+        return str(
+            self.tokenizer.apply_chat_template(
+                chat, tokenize=False, add_generation_prompt=opening, strftime_now=moment.strftime
+            )
+        )
 
     def _encode(self, text: str) -> list[int]:
         return list(self.tokenizer(text, add_special_tokens=False)["input_ids"])

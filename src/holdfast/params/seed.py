@@ -7,6 +7,8 @@ from pydantic import Field, field_validator
 
 from holdfast.params.section import Section
 
+FIXED_DATE = "2024-07-26"  # for templates that print today's date: the same inputs must not render otherwise tomorrow
+
 
 class Slice(Section):
     """One part of the instruction distribution, reached through what stands before the user's turn."""
@@ -31,7 +33,7 @@ class Seed(Section):
     slices: dict[str, Slice] = Field(
         {"general": Slice()}, min_length=1, description="parts of the distribution, each with a share and settings"
     )
-    date: str = Field("2024-07-26", description="the date that templates with a date get, YYYY-MM-DD")
+    date: str = Field(FIXED_DATE, description="the date that templates with a date get, YYYY-MM-DD")
     examples: str | None = Field(
         None, description='JSONL of {"instruction": string}, for a base model without a chat template'
     )

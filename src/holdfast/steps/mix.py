@@ -16,6 +16,7 @@ from holdfast.lengths import measure
 from holdfast.params.arms import Arm
 from holdfast.params.mix import Mix
 from holdfast.params.section import read, value
+from holdfast.params.seed import FIXED_DATE
 from holdfast.params.sources import REHEARSAL, Source
 from holdfast.sources import evaluation_items, load_file, load_selection
 from holdfast.step import arguments, run
@@ -35,7 +36,7 @@ ROW = (
     "tokens",
     "truncated",
 )
-DATE = datetime.date(2024, 7, 26)  # for templates that print today's date: lengths must not change overnight
+DATE = datetime.date.fromisoformat(FIXED_DATE)
 
 
 def defined(params: str, key: str) -> bool:

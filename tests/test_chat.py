@@ -1,0 +1,47 @@
+"""Messages as token ids: what somebody wrote stays text, and a template's date does not change overnight."""
+
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from holdfast.engines.chat import Renderer
+from holdfast.params.models import Sampling
+from holdfast.params.seed import FIXED_DATE
+from holdfast.request import Request
+from small_tokenizers import tokenizer
+from templates import SHAPES
+
+
+@pytest.fixture(scope="module")
+def renderer(tmp_path_factory: pytest.TempPathFactory) -> Renderer:
+    folder: Path = tmp_path_factory.mktemp("dated")
+    made = tokenizer(next(shape for shape in SHAPES.values() if "<|im_end|>" in shape.template))
+    made.chat_template = (
+        "<|im_start|>system\n{{ strftime_now('%Y-%m-%d') }}<|im_end|>\n{% for message in messages %}"
+        "<|im_start|>{{ message['role'] }}\n{{ message['content'] }}<|im_end|>\n{% endfor %}<|im_start|>assistant\n"
+    )
+    made.save_pretrained(folder)
+    return Renderer("dated", str(folder), None)
+
+
+def ids(renderer: Renderer, text: str) -> list[int]:
+    found = renderer.prompt_ids(Request("x", None, (("user", text),), 0, Sampling()))
+    assert isinstance(found, list)
+    return found
+
+
+def test_a_template_that_asks_for_the_date_gets_the_same_one_every_day(renderer: Renderer) -> None:
+    assert f"system\n{FIXED_DATE}<" in renderer.tokenizer.decode(ids(renderer, "Hi"))
+
+
+@settings(deadline=None)
+@given(st.text(st.sampled_from("\ue000\ue001\ue0020 1a"), max_size=12), st.text("\ue000\ue0010", max_size=6))
+def test_spelled_special_tokens_stay_text_beside_any_other_characters(
+    renderer: Renderer, before: str, after: str
+) -> None:
+    special = set(renderer.tokenizer.all_special_ids)
+    plain, spelled = ids(renderer, "a"), ids(renderer, f"{before}<|im_end|>{after}")
+    assert [i for i in spelled if i in special] == [i for i in plain if i in special]
+    assert f"user\n{before}<|im_end|>{after}<|im_end|>" in renderer.tokenizer.decode(spelled)

@@ -64,6 +64,7 @@ rule clean:
         "logs/clean.log",
     benchmark:
         "benchmarks/clean.tsv"
+    threads: 64  # as many as there are: languages are told on all cores
     params:
         declared=clean_keys(),
     shell:

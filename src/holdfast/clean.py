@@ -4,7 +4,7 @@ import re
 
 import polars as pl
 
-from holdfast.language import language
+from holdfast.language import languages
 from holdfast.loops import looped_share
 from holdfast.params.reconstruct import Clean
 from holdfast.tables import INSTRUCTIONS, REJECTED_INSTRUCTIONS, row_id
@@ -27,7 +27,6 @@ def reasons(turns: pl.DataFrame, clean: Clean) -> pl.DataFrame:
     """
     text = pl.col("instruction")
     mark = _first_mark(turns)
-    languages = pl.Series([language(t) or "und" for t in turns["instruction"]], dtype=pl.String)
     length = text.str.len_chars()
     share = pl.col("looped")
     faults = [
@@ -50,7 +49,7 @@ def reasons(turns: pl.DataFrame, clean: Clean) -> pl.DataFrame:
     )
     looped = pl.Series(looped_share(turns["instruction"]))
     return (
-        turns.with_columns(mark=mark, found=languages, looped=looped)
+        turns.with_columns(mark=mark, found=languages(turns["instruction"]).fill_null("und"), looped=looped)
         .with_columns(fault=fault)
         .with_columns(pl.col("fault").struct.unnest())
         .drop("fault", "mark", "looped")

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -19,6 +20,7 @@ from holdfast.prequery import derive
 from holdfast.steps.reconstruct import Conversations, first_turns, requests
 from holdfast.tables import PROMPTS, SAMPLES
 from holdfast.template import Template
+from holdfast.user_turns import user_turns
 from models import ROOT, tiny_model
 from small_tokenizers import tokenizer
 from templates import SHAPES
@@ -170,6 +172,35 @@ def test_again_from_an_empty_journal_gives_the_same_bytes(project: Path) -> None
     ]
     step(project, ROOT / "envs/in-env", "inference", "python", "-m", "holdfast.steps.reconstruct", *words)
     assert (project / "s.parquet").read_bytes() == before
+
+
+@pytest.mark.engine
+def test_a_real_engine_without_a_chat_template_goes_on_after_the_examples(tmp_path: Path) -> None:
+    base = tmp_path / "base"
+    shutil.copytree(tiny_model(), base)
+    (base / "chat_template.jinja").unlink()
+    examples = [f"Name {k} things." for k in range(6)]
+    (tmp_path / "examples.jsonl").write_text("".join(json.dumps({"instruction": text}) + "\n" for text in examples))
+    params = {
+        "random_seed": 0,
+        "base": "base",
+        "models": {"base": {"path": "./base", "engine": "vllm", "engine_args": {"dtype": "float32"}}},
+        "seed": {"examples": "examples.jsonl", "examples_per_prompt": 3, "example_prompts": 8},
+        "reconstruct": {"samples": 100, "sampling": {"temperature": 1.0, "max_tokens": 60}},
+    }
+    (tmp_path / "params.yaml").write_text(yaml.safe_dump(params))
+    shared = ["--params", "random_seed,base,seed,models.base,reconstruct", "--prompts", "prompts.parquet"]
+    step(tmp_path, sys.executable, "-m", "holdfast.steps.seed", *shared)
+    job = ["python", "-m", "holdfast.steps.reconstruct", *shared, "--samples", "s.parquet"]
+    step(tmp_path, ROOT / "envs/in-env", "inference", *job)
+    asked, drawn = pl.read_parquet(tmp_path / "prompts.parquet"), pl.read_parquet(tmp_path / "s.parquet")
+    assert asked["kind"].unique().to_list() == ["in_context"]
+    assert all(sum(text in prefix for text in examples) == 3 for prefix in asked["prefix_text"])
+    assert drawn.schema == SAMPLES
+    assert len(drawn) == asked["samples"].sum() == 100
+    turns = user_turns(drawn.lazy(), asked.lazy()).collect()
+    assert turns["ended"].any()
+    assert turns["instruction"].null_count() == 0
 
 
 REFERENCE = """

@@ -45,3 +45,15 @@ def test_spelled_special_tokens_stay_text_beside_any_other_characters(
     plain, spelled = ids(renderer, "a"), ids(renderer, f"{before}<|im_end|>{after}")
     assert [i for i in spelled if i in special] == [i for i in plain if i in special]
     assert f"user\n{before}<|im_end|>{after}<|im_end|>" in renderer.tokenizer.decode(spelled)
+
+
+def test_a_template_that_breaks_refuses_the_row_with_its_words(renderer: Renderer) -> None:
+    whole = renderer.tokenizer.chat_template
+    try:
+        for broken, words in (("{{ raise_exception('no users') }}", "no users"), ("{{ messages + 1 }}", "concatenate")):
+            renderer.tokenizer.chat_template = broken
+            said = renderer.prompt_ids(Request("x", None, (("user", "Hi"),), 0, Sampling()))
+            assert isinstance(said, str)
+            assert words in said
+    finally:
+        renderer.tokenizer.chat_template = whole

@@ -4,6 +4,7 @@ import json
 import math
 import re
 import shutil
+import socket
 import subprocess
 
 import pytest
@@ -165,3 +166,15 @@ def test_bad_input_is_one_clear_error(engine, tmp_path):
         assert isinstance(said, str), expected
         assert re.search(expected, said), said
         assert "\n" not in said
+
+
+def test_a_port_that_is_taken_is_passed_over(tmp_path):
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = str(taken.getsockname()[1])
+        model = {"path": str(tiny_model()), "engine": "vllm"}
+        case = {"model": model, "requests": REQUESTS[:2], "environ": {"VLLM_PORT": port, "MASTER_PORT": port}}
+        (answers,) = ask_apart(tmp_path, [case])
+    assert not isinstance(answers, str), answers
+    assert answers["error"].to_list() == [None, None]

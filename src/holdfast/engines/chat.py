@@ -35,7 +35,11 @@ class Renderer:
         assert request.messages
         try:
             return self._ids(request.messages)
-        except TemplateError as error:  # templates raise it themselves: no system role, roles do not alternate
+        except UserError:
+            raise
+        except (
+            Exception
+        ) as error:  # templates are programs of strangers: no system role, roles that do not alternate, …
             return short(error)
 
     def stop_ids(self, request: Request) -> list[int]:

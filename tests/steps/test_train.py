@@ -240,6 +240,15 @@ def checkpoint(work, step, content=None):
     return folder
 
 
+@pytest.mark.engine
+def test_a_run_takes_its_gpus_before_axolotl_starts(mixture, monkeypatch):
+    make_recipe(mixture, budget={"steps": 2}, gpus=3)
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0,1")
+    assert start(mixture, "forms").wait() == 1
+    said = (mixture / "log").read_text()
+    assert said.strip() == "error: 3 GPUs are needed (`gpus` in params.yaml), 2 are here; correct it"
+
+
 def test_only_whole_checkpoints_before_the_last_step_are_resumed_from(tmp_path):
     (tmp_path / "prepared").mkdir()
     kept, torn, final = checkpoint(tmp_path, 20), checkpoint(tmp_path, 30, '{"glo'), checkpoint(tmp_path, 40)

@@ -21,6 +21,7 @@ import yaml
 from holdfast.axolotl_config import run_config
 from holdfast.errors import UserError
 from holdfast.files import digest, replacing
+from holdfast.gpus import own_gpus
 from holdfast.params.arms import arm_and_seed
 from holdfast.params.section import read, value
 from holdfast.params.train import Train
@@ -212,13 +213,14 @@ def main() -> None:
         if step := prepare_to_resume(work):
             print(f"train {args.run}: going on from step {step}", flush=True)
         launcher = train.launcher or ("accelerate" if train.gpus > 1 else "python")
-        axolotl(["train"], config, launcher, args.run)
-        if not history.exists():
-            raise UserError(
-                f"train {args.run}: stopped before the end; the next build goes on from its last checkpoint"
-            )
-        if merge:
-            axolotl(["merge-lora"], config, None, args.run)
+        with own_gpus(train.gpus):
+            axolotl(["train"], config, launcher, args.run)
+            if not history.exists():
+                raise UserError(
+                    f"train {args.run}: stopped before the end; the next build goes on from its last checkpoint"
+                )
+            if merge:
+                axolotl(["merge-lora"], config, None, args.run)
         (work / "done").touch()
 
     ended = json.loads(history.read_text(encoding="utf-8"))

@@ -125,6 +125,23 @@ def test_read_only_links_are_not_in_the_way(tmp_path: Path) -> None:
     assert (project.folder / "data/generate/base.txt").stat().st_mode & 0o777 == 0o444
 
 
+def test_a_checkout_of_what_the_cache_lacks_is_built_anew(tmp_path: Path) -> None:
+    """With symbolic links DVC then leaves links to nothing, on which its own status stops."""
+    project = toy_project.make(tmp_path / "toy", "symlink")
+    project.snakemake()
+    chosen = project.folder / "data/filter/selected.txt"
+    text = chosen.read_text()
+    chosen.resolve().unlink()
+    assert chosen.is_symlink()
+    assert not chosen.exists()
+    assert "filter" in project.stale_for_snakemake()
+    project.ran()
+    project.snakemake()
+    assert project.ran() == ["filter"]
+    assert chosen.read_text() == text
+    assert project.stale_for_dvc() == set()
+
+
 def test_an_experiment(toy: Project) -> None:
     done = toy.dvc("exp", "run", "--name", "warm", "-S", "generate.models.base.temperature=1.5")
     assert "warm" in done.stdout

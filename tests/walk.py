@@ -248,7 +248,8 @@ def change_seed_file(walk: Walk) -> None:
 
 def older_commit(walk: Walk) -> None:
     walk.project.git("checkout", "--quiet", "--force", walk.random.choice(walk.commits))
-    walk.project.dvc("checkout", "--quiet", check=False)
+    if walk.project.dvc("checkout", "--quiet", check=False).returncode:
+        walk.project.snakemake("--dry-run")  # removes the dangling links that DVC leaves and then cannot read
 
 
 def fresh_clone(walk: Walk) -> None:

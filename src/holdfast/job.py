@@ -15,7 +15,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from types import FrameType
 from typing import NoReturn
@@ -132,14 +132,28 @@ def run(stage: str, environment: str, log: Path, command: list[str]) -> int:
 
 def reproduce(stage: str) -> int:
     """Have DVC make the stage's outputs: kept or restored where nothing changed, built where something did."""
+    from holdfast.staleness import load_stages
+
     os.environ[INSIDE] = "1"
     signal.signal(signal.SIGTERM, leave)
     with building(stage, shared=True):
         # Snakemake has removed the outputs: where nothing else changed, they come from the cache, if they are there
         failed = dvc("repro", "--single-item", "--allow-missing", stage)
-        if not failed and dvc("checkout", "--force", stage):
+        if not failed and (dvc("checkout", "--force", stage) or remove_dangling(load_stages()[stage]["outs"])):
             failed = dvc("repro", "--single-item", stage)
         return failed
+
+
+def remove_dangling(outs: Iterable[str]) -> int:
+    """Remove links to nothing from a stage's outputs; how many there were.
+
+    With symbolic links DVC checks out what its cache lacks all the same, and then cannot read it.
+    """
+    found = [path for out in map(Path, outs) for path in (out, *(out.rglob("*") if out.is_dir() else ()))]
+    dangling = [path for path in found if path.is_symlink() and not path.exists()]
+    for path in dangling:
+        path.unlink()
+    return len(dangling)
 
 
 def leave(number: int, _frame: FrameType | None) -> NoReturn:

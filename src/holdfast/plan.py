@@ -54,7 +54,7 @@ def plan() -> list[Planned]:
         graph.refresh()
     stages = staleness.load_stages()
     del stages[graph.WORKFLOW]
-    changes = staleness.restore_deleted(stages, staleness.dvc_status())
+    changes = staleness.restore_deleted(stages, staleness.dvc_status(stages))
     restorable = {name for name, found in changes.items() if job_only_outputs(found)}
     due = staleness.downstream(stages, set(changes) - restorable)
     maker = {out: name for name, stage in stages.items() for out in stage["outs"]}

@@ -43,7 +43,7 @@ def prepare(config: Mapping[str, Any]) -> None:
     if not graph.current():
         graph.refresh()
     stages = load_stages()
-    changes = restore_deleted(stages, dvc_status())
+    changes = restore_deleted(stages, dvc_status(stages))
     if graph.WORKFLOW in changes:  # dvc.yaml has just been checked
         run_dvc("commit", "--force", "--quiet", graph.WORKFLOW)
     jobs = {name: stage for name, stage in stages.items() if name != graph.WORKFLOW}
@@ -68,12 +68,14 @@ def run_dvc(*words: str) -> str:
     return done.stdout
 
 
-def dvc_status() -> dict[str, list[Any]]:
+def dvc_status(stages: Mapping[str, Stage]) -> dict[str, list[Any]]:
     """What DVC finds changed, by stage; a stage that is up to date is not there.
 
     Raises UserError while a build runs: what it is about to write is neither stale nor fresh.
     """
     job.check_no_build()
+    for stage in stages.values():
+        job.remove_dangling(stage.get("outs", ()))
     return json.loads(run_dvc("status", "--json"))
 
 
@@ -93,7 +95,7 @@ def restore_deleted(stages: Mapping[str, Stage], changes: dict[str, list[Any]]) 
         run_dvc("checkout", "--quiet", *deleted)
     except UserError:  # not in the cache: their stages are stale
         return changes
-    return dvc_status()
+    return dvc_status(stages)
 
 
 def downstream(stages: Mapping[str, Stage], names: Iterable[str]) -> set[str]:

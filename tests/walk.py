@@ -248,8 +248,9 @@ def change_seed_file(walk: Walk) -> None:
 
 def older_commit(walk: Walk) -> None:
     walk.project.git("checkout", "--quiet", "--force", walk.random.choice(walk.commits))
-    if walk.project.dvc("checkout", "--quiet", check=False).returncode:
-        walk.project.snakemake("--dry-run")  # removes the dangling links that DVC leaves and then cannot read
+    walk.project.dvc("checkout", "--quiet", check=False)
+    if any(path.is_symlink() and not path.exists() for path in walk.project.folder.rglob("*")):
+        walk.project.snakemake("--dry-run")  # removes these links, which DVC leaves and then cannot read
 
 
 def fresh_clone(walk: Walk) -> None:

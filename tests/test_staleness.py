@@ -111,4 +111,4 @@ def test_stale_outputs_become_writable(tmp_path: Path) -> None:
 def test_dvcs_own_words_are_shown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     with pytest.raises(UserError, match="not inside of a DVC repository"):
-        staleness.dvc_status({})
+        staleness.dvc_status()

@@ -5,6 +5,7 @@ newest file of all and that of a fresh stage the oldest; the other files are put
 have made them. So Snakemake's own comparison (`rerun-triggers: [mtime]`) finds exactly the stale jobs.
 """
 
+import contextlib
 import json
 import os
 import stat
@@ -40,10 +41,11 @@ def prepare(config: Mapping[str, Any]) -> None:
             "--config and --configfile would bypass params.yaml, which DVC reads too: edit params.yaml,"
             " or try a value with `dvc exp run -S key=value`"
         )
+    remove_dangling()
     if not graph.current():
         graph.refresh()
     stages = load_stages()
-    changes = restore_deleted(stages, dvc_status(stages))
+    changes = restore_deleted(stages, dvc_status())
     if graph.WORKFLOW in changes:  # dvc.yaml has just been checked
         run_dvc("commit", "--force", "--quiet", graph.WORKFLOW)
     jobs = {name: stage for name, stage in stages.items() if name != graph.WORKFLOW}
@@ -59,6 +61,13 @@ def load_stages() -> dict[str, Stage]:
         return yaml.load(file, getattr(yaml, "CSafeLoader", yaml.SafeLoader))["stages"]
 
 
+def remove_dangling() -> None:
+    """Remove links to nothing among the outputs, on which both engines stop (`job.remove_dangling`)."""
+    with contextlib.suppress(OSError, yaml.YAMLError, KeyError, TypeError):  # a dvc.yaml that is about to be renewed
+        for stage in load_stages().values():
+            job.remove_dangling(stage.get("outs", ()))
+
+
 def run_dvc(*words: str) -> str:
     """DVC's standard output. Raises UserError with its messages when it fails."""
     command = [sys.executable, "-m", "dvc", "--wait-for-lock", *words]
@@ -68,14 +77,12 @@ def run_dvc(*words: str) -> str:
     return done.stdout
 
 
-def dvc_status(stages: Mapping[str, Stage]) -> dict[str, list[Any]]:
+def dvc_status() -> dict[str, list[Any]]:
     """What DVC finds changed, by stage; a stage that is up to date is not there.
 
     Raises UserError while a build runs: what it is about to write is neither stale nor fresh.
     """
     job.check_no_build()
-    for stage in stages.values():
-        job.remove_dangling(stage.get("outs", ()))
     return json.loads(run_dvc("status", "--json"))
 
 
@@ -95,7 +102,7 @@ def restore_deleted(stages: Mapping[str, Stage], changes: dict[str, list[Any]]) 
         run_dvc("checkout", "--quiet", *deleted)
     except UserError:  # not in the cache: their stages are stale
         return changes
-    return dvc_status(stages)
+    return dvc_status()
 
 
 def downstream(stages: Mapping[str, Stage], names: Iterable[str]) -> set[str]:

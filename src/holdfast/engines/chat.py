@@ -35,11 +35,7 @@ class Renderer:
         assert request.messages
         try:
             return self._ids(request.messages)
-        except UserError:
-            raise
-        except (
-            Exception
-        ) as error:  # templates are programs of strangers: no system role, roles that do not alternate, …
+        except TemplateError as error:  # no system role, roles that do not alternate, …
             return short(error)
 
     def stop_ids(self, request: Request) -> list[int]:
@@ -111,12 +107,12 @@ class Renderer:
                 "chat_template.jinja to the model's folder or leave the model out of the committee"
             )
         chat = [{"role": role, "content": content} for role, content in messages]
-        moment = datetime.datetime.fromisoformat(FIXED_DATE)
-        return str(
-            self.tokenizer.apply_chat_template(
-                chat, tokenize=False, add_generation_prompt=opening, strftime_now=moment.strftime
-            )
-        )
+        today = datetime.datetime.fromisoformat(FIXED_DATE).strftime
+        options = {"tokenize": False, "add_generation_prompt": opening, "strftime_now": today}
+        try:
+            return str(self.tokenizer.apply_chat_template(chat, **options))
+        except Exception as error:  # templates are programs of strangers, and raise whatever they like
+            raise TemplateError(short(error)) from error
 
     def _encode(self, text: str) -> list[int]:
         return list(self.tokenizer(text, add_special_tokens=False)["input_ids"])

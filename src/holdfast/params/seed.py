@@ -33,7 +33,9 @@ class Seed(Section):
     slices: dict[str, Slice] = Field(
         {"general": Slice()}, min_length=1, description="parts of the distribution, each with a share and settings"
     )
-    date: str = Field(FIXED_DATE, description="the date that templates with a date get, YYYY-MM-DD")
+    date: str = Field(
+        FIXED_DATE, description="the date that templates with a date get when instructions are drawn, YYYY-MM-DD"
+    )
     examples: str | None = Field(
         None, description='JSONL of {"instruction": string}, for a base model without a chat template'
     )

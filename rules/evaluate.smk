@@ -47,6 +47,6 @@ rule evaluate:
         ),
         model=lambda w: evaluated_model(w.arm),
     shell:
-        "envs/job evaluate-{wildcards.arm} --env {input.env} --log {log} --"
+        "exec envs/job evaluate-{wildcards.arm} --env {input.env} --log {log} --"
         " python -m holdfast.steps.evaluate --params {params.declared} --arm {wildcards.arm} --model {params.model}"
         " --table {output.table} --samples {output.samples} --metrics {output.metrics}"

@@ -31,7 +31,7 @@ rule filter:
     params:
         declared="random_seed,filter.{selection}",
     shell:
-        "envs/job filter-{wildcards.selection} --env {input.env} --log {log} --"
+        "exec envs/job filter-{wildcards.selection} --env {input.env} --log {log} --"
         " python -m holdfast.steps.filter --params {params.declared} --selection {wildcards.selection}"
         " --instructions {input.instructions} --generations {input.generations} --scores {input.scores}"
         " --selected {output.selected} --rejected {output.rejected}"
@@ -58,7 +58,7 @@ rule committee:
     params:
         declared="random_seed,filter.selected",
     shell:
-        "envs/job committee --env {input.env} --log {log} --"
+        "exec envs/job committee --env {input.env} --log {log} --"
         " python -m holdfast.steps.committee --params {params.declared}"
         " --instructions {input.instructions} --generations {input.generations} --scores {input.scores}"
         " --selected {input.selected} --rejected {input.rejected} --cube {output.cube} --metrics {output.metrics}"

@@ -26,6 +26,6 @@ rule generate:
     params:
         declared=generate_keys,
     shell:
-        "envs/job generate-{wildcards.model} --env {input.env} --log {log} --"
+        "exec envs/job generate-{wildcards.model} --env {input.env} --log {log} --"
         " python -m holdfast.steps.generate --params {params.declared} --model {wildcards.model}"
         " --instructions {input.instructions} --generations {output.generations} --rejected {output.rejected}"

@@ -43,6 +43,6 @@ rule mix:
         declared=mix_keys,
         base=config["models"][config["base"]]["path"],
     shell:
-        "envs/job mix-{wildcards.arm} --env {input.env} --log {log} --"
+        "exec envs/job mix-{wildcards.arm} --env {input.env} --log {log} --"
         " python -m holdfast.steps.mix --params {params.declared} --arm {wildcards.arm} --base {params.base}"
         " --out data/mix/{wildcards.arm} --suites {input.suites}"

@@ -40,7 +40,7 @@ rule reconstruct:
     params:
         declared=reconstruct_keys(),
     shell:
-        "envs/job reconstruct --env {input.env} --log {log} --"
+        "exec envs/job reconstruct --env {input.env} --log {log} --"
         " python -m holdfast.steps.reconstruct --params {params.declared} --prompts {input.prompts}"
         " --samples {output.samples}"
 
@@ -68,7 +68,7 @@ rule clean:
     params:
         declared=clean_keys(),
     shell:
-        "envs/job clean --env {input.env} --log {log} --"
+        "exec envs/job clean --env {input.env} --log {log} --"
         " python -m holdfast.steps.clean --params {params.declared} --prompts {input.prompts} --samples {input.samples}"
         " --instructions {output.instructions} --rejected {output.rejected}"
         " --contamination {output.contamination} --metrics {output.metrics}"

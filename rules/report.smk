@@ -40,7 +40,7 @@ rule report:
             + [f"train.{key}" for key in ("budget", "config") if config["train"].get(key)]
         ),
     shell:
-        "envs/job report --env {input.env} --log {log} --"
+        "exec envs/job report --env {input.env} --log {log} --"
         " python -m holdfast.steps.report --params {params.declared} --prompts {input.prompts}"
         " --samples {input.samples} --instructions {input.instructions} --cube {input.cube} --selected {input.selected}"
         " --generations {input.generations} --scores {input.scores} --mixtures {input.mixtures}"

@@ -23,7 +23,7 @@ rule sandbox_world:
     params:
         declared="sandbox.seed,sandbox.world",
     shell:
-        "envs/job sandbox_world --env {input.env} --log {log} --"
+        "exec envs/job sandbox_world --env {input.env} --log {log} --"
         " python -m holdfast.sandbox.build_world --params {params.declared}"
         " --rubric {input.rubric} --system-prompts {input.system_prompts} --conversations {output.conversations}"
         " --general {output.general} --domain {output.domain} --domain-train {output.domain_train}"
@@ -47,7 +47,7 @@ rule sandbox_tokenizer:
     params:
         declared="sandbox.vocabulary",
     shell:
-        "envs/job sandbox_tokenizer --env {input.env} --log {log} --"
+        "exec envs/job sandbox_tokenizer --env {input.env} --log {log} --"
         " python -m holdfast.sandbox.tokenizer --params {params.declared}"
         " --conversations {input.conversations} --texts {input.texts} --tokenizer {output.tokenizer}"
 
@@ -69,6 +69,6 @@ rule sandbox_model:
     params:
         declared="sandbox.seed,sandbox.models.{name}",
     shell:
-        "envs/job sandbox_model-{wildcards.name} --env {input.env} --log {log} --"
+        "exec envs/job sandbox_model-{wildcards.name} --env {input.env} --log {log} --"
         " python -m holdfast.sandbox.train --params {params.declared} --name {wildcards.name}"
         " --conversations {input.conversations} --tokenizer {input.tokenizer} --model {output.model}"

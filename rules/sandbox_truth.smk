@@ -26,7 +26,7 @@ rule sandbox_reconstruction:
     params:
         declared="sandbox.seed",
     shell:
-        "envs/job sandbox_reconstruction --env {input.env} --log {log} --"
+        "exec envs/job sandbox_reconstruction --env {input.env} --log {log} --"
         " python -m holdfast.sandbox.reconstruction_truth --params {params.declared} --prompts {input.prompts}"
         " --samples {input.samples} --instructions {input.instructions} --metrics {output.metrics}"
 
@@ -49,6 +49,6 @@ rule sandbox_committee:
     params:
         declared="base,random_seed",
     shell:
-        "envs/job sandbox_committee --env {input.env} --log {log} --"
+        "exec envs/job sandbox_committee --env {input.env} --log {log} --"
         " python -m holdfast.sandbox.committee_truth --params {params.declared} --instructions {input.instructions}"
         " --generations {input.generations} --scores {input.scores} --metrics {output.metrics}"

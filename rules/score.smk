@@ -27,6 +27,6 @@ rule score:
     params:
         declared=score_keys,
     shell:
-        "envs/job score-{wildcards.judge} --env {input.env} --log {log} --"
+        "exec envs/job score-{wildcards.judge} --env {input.env} --log {log} --"
         " python -m holdfast.steps.score --params {params.declared} --judge {wildcards.judge} --rubric {input.rubric}"
         " --instructions {input.instructions} --generations {input.generations} --scores {output.scores}"

@@ -34,5 +34,5 @@ rule seed:
     params:
         declared=seed_keys(),
     shell:
-        "envs/job seed --env {input.env} --log {log} --"
+        "exec envs/job seed --env {input.env} --log {log} --"
         " python -m holdfast.steps.seed --params {params.declared} --prompts {output.prompts}"

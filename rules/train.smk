@@ -30,7 +30,7 @@ rule recipe:
         declared="random_seed,train",
         base=config["models"][config["base"]]["path"],
     shell:
-        "envs/job recipe --env {input.env} --log {log} --"
+        "exec envs/job recipe --env {input.env} --log {log} --"
         " python -m holdfast.steps.recipe --params {params.declared} --base {params.base} --recipe {output.recipe}"
 
 
@@ -59,6 +59,6 @@ rule train:
         declared=train_keys(),
         base=config["models"][config["base"]]["path"],
     shell:
-        "envs/job train-{wildcards.run} --env {input.env} --log {log} --"
+        "exec envs/job train-{wildcards.run} --env {input.env} --log {log} --"
         " python -m holdfast.steps.train --params {params.declared} --run {wildcards.run} --base {params.base}"
         " --recipe {input.recipe} --train {input.train} --val {input.val} --model {output.model} --curve {output.curve}"

@@ -13,7 +13,9 @@ from holdfast.graph import Job
 from holdfast.params import section
 from toy_project import ROOT, Project
 
-SHELL = "envs/job generate-a --env envs/core.txt --log l -- python -m x --params random_seed,generate.samples --o out"
+SHELL = (
+    "exec envs/job generate-a --env envs/core.txt --log l -- python -m x --params random_seed,generate.samples --o out"
+)
 PARAMS = {"random_seed": 0, "generate": {"samples": 3}}
 
 
@@ -48,7 +50,7 @@ def test_a_job_becomes_a_stage() -> None:
     [
         ({"inputs": ["in", "envs/core.txt"]}, "needs exactly one input .holdfast/stamps/NAME"),
         ({"inputs": [".holdfast/stamps/generate-a"]}, "needs the input env=env"),
-        ({"shell": SHELL.replace("generate-a", "generate-b")}, "must begin with 'envs/job generate-a'"),
+        ({"shell": SHELL.replace("generate-a", "generate-b")}, "must begin with 'exec envs/job generate-a'"),
         ({"shell": SHELL + "\necho"}, "must be one line"),
         ({"shell": SHELL + " ${HOME}"}, "must be one line without"),
         ({"shell": SHELL.replace(".samples", ".sample")}, "reads generate.sample, which params.yaml lacks"),
@@ -80,7 +82,9 @@ def test_snakemake_tells_us_its_jobs(toy: Project) -> None:
     assert train["rule"] == "train"
     assert train["inputs"][0] == "data/filter/selected.txt"
     assert ".holdfast/stamps/train-mixed" in train["inputs"]
-    assert train["shell"].startswith("envs/job train-mixed --env envs/core.txt --log logs/train/mixed.log -- python")
+    assert train["shell"].startswith(
+        "exec envs/job train-mixed --env envs/core.txt --log logs/train/mixed.log -- python"
+    )
 
 
 @pytest.mark.workflow

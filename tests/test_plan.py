@@ -18,12 +18,12 @@ from server import Server, served
 from toy_project import ROOT, Project
 
 GENERATE = (
-    "envs/job generate-base --env envs/core.txt --log l -- python -m holdfast.steps.generate"
+    "exec envs/job generate-base --env envs/core.txt --log l -- python -m holdfast.steps.generate"
     " --params random_seed,generate.samples,generate.sampling,generate.models.base,models.base --model base"
     " --instructions instructions.parquet --generations generations.parquet --rejected rejected.parquet"
 )
 SCORE = (
-    "envs/job score-base --env envs/core.txt --log l -- python -m holdfast.steps.score"
+    "exec envs/job score-base --env envs/core.txt --log l -- python -m holdfast.steps.score"
     " --params random_seed,score.rubric,score.reading,score.judges.base,models.base --judge base --rubric rubric.md"
     " --instructions instructions.parquet --generations generations.parquet --scores scores.parquet"
 )

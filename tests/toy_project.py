@@ -40,6 +40,7 @@ class Project:
             key: value for key, value in os.environ.items() if not key.startswith(("DVC_", "HOLDFAST_I", "PYTEST_"))
         }
         mine |= {"PATH": f"{BIN}:{mine['PATH']}", "PYTHONPATH": "src", "TOY_FOLDER": str(self.outside)}
+        mine["SHELL"] = "/bin/sh"  # DVC's, often one that does not become its last command as bash does
         return mine | {"GIT_CONFIG_GLOBAL": "/dev/null", "GIT_CONFIG_SYSTEM": "/dev/null"}
 
     def snakemake(self, *words: str, **options: Any) -> subprocess.CompletedProcess[str]:
@@ -60,7 +61,7 @@ class Project:
     def stale_for_snakemake(self) -> set[str]:
         """The stages that `snakemake -n` would run."""
         said = self.snakemake("--dry-run", "--printshellcmds").stdout
-        found = {line.split()[3] for line in said.splitlines() if line.startswith("Shell command: envs/job ")}
+        found = {line.split()[4] for line in said.splitlines() if line.startswith("Shell command: exec envs/job ")}
         assert found or "Nothing to be done" in said, said
         return found
 

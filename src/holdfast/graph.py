@@ -163,9 +163,9 @@ def stages(jobs: Iterable[Job], params: dict[str, Any]) -> dict[str, dict[str, A
             raise UserError(
                 f"rule {job.rule}: the shell command must be one line without '${{': DVC runs the same text"
             )
-        if shlex.split(job.shell)[:2] != ["envs/job", name]:
+        if shlex.split(job.shell)[:3] != ["exec", "envs/job", name]:
             raise UserError(
-                f"rule {job.rule}: the shell command must begin with 'envs/job {name}', found: {job.shell[:60]}"
+                f"rule {job.rule}: the shell command must begin with 'exec envs/job {name}', found: {job.shell[:60]}"
             )
         if f"envs/{environment(job.shell)}.txt" not in job.inputs:
             raise UserError(

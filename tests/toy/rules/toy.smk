@@ -18,7 +18,7 @@ rule reconstruct:
     params:
         declared="random_seed,reconstruct",
     shell:
-        "envs/job reconstruct --env {input.env} --log {log} --"
+        "exec envs/job reconstruct --env {input.env} --log {log} --"
         " python -m holdfast.toy.reconstruct --params {params.declared} --prompts {input.prompts}"
         " --instructions {output.instructions} --rejected {output.rejected}"
 
@@ -39,7 +39,7 @@ rule generate:
     params:
         declared=lambda w: f"random_seed,generate.shards,generate.models.{w.model}",
     shell:
-        "envs/job generate-{wildcards.model} --env {input.env} --log {log} --"
+        "exec envs/job generate-{wildcards.model} --env {input.env} --log {log} --"
         " python -m holdfast.toy.generate --params {params.declared} --model {wildcards.model}"
         " --instructions {input.instructions} --generations {output.generations}"
 
@@ -60,7 +60,7 @@ rule filter:
     params:
         declared="filter",
     shell:
-        "envs/job filter --env {input.env} --log {log} --"
+        "exec envs/job filter --env {input.env} --log {log} --"
         " python -m holdfast.toy.filter --params {params.declared} --generations {input.generations}"
         " --selected {output.selected}"
 
@@ -81,7 +81,7 @@ rule train:
     params:
         declared=lambda w: f"arms.{w.arm}",
     shell:
-        "envs/job train-{wildcards.arm} --env {input.env} --log {log} --"
+        "exec envs/job train-{wildcards.arm} --env {input.env} --log {log} --"
         " python -m holdfast.toy.train --params {params.declared} --arm {wildcards.arm} --selected {input.selected}"
         " --model {output.model}"
 
@@ -100,5 +100,5 @@ rule report:
     benchmark:
         "benchmarks/report.tsv"
     shell:
-        "envs/job report --env {input.env} --log {log} --"
+        "exec envs/job report --env {input.env} --log {log} --"
         " python -m holdfast.toy.report --models {input.models} --summary {output.summary}"

@@ -108,7 +108,7 @@ class Renderer:
             )
         chat = [{"role": role, "content": content} for role, content in messages]
         today = datetime.datetime.fromisoformat(FIXED_DATE).strftime
-        options = {"tokenize": False, "add_generation_prompt": opening, "strftime_now": today}
+        options: dict[str, Any] = {"tokenize": False, "add_generation_prompt": opening, "strftime_now": today}
         try:
             return str(self.tokenizer.apply_chat_template(chat, **options))
         except Exception as error:  # templates are programs of strangers, and raise whatever they like

@@ -62,9 +62,6 @@ class Clean(Section):
         le=1,
         description="a text loops if one run of repeated words or characters is more than this share of it",
     )
-    min_language_confidence: float = Field(
-        0.5, ge=0, le=1, description="below this probability a text's language is und, and is not held against it"
-    )
     near_duplicates: NearDuplicates = Field(NearDuplicates(), description="texts that are nearly the same")
     contamination: Contamination = Field(Contamination(), description="texts that are in an evaluation suite")
 

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 import yaml
 
-from holdfast import graph, job, staleness
+from holdfast import job, staleness
 from holdfast.params import section, whole
 from holdfast.plan_rows import Rows, rows_of
 
@@ -50,12 +50,7 @@ def main(arguments: argparse.Namespace) -> None:
 def plan() -> list[Planned]:
     """The stale stages in the order of building. Raises UserError when params.yaml or the rules are at fault."""
     params = whole.validate()
-    staleness.remove_dangling()
-    if not graph.current():
-        graph.refresh()
-    stages = staleness.load_stages()
-    del stages[graph.WORKFLOW]
-    changes = staleness.restore_deleted(stages, staleness.dvc_status())
+    stages, changes = staleness.look()
     restorable = {name for name, found in changes.items() if job_only_outputs(found)}
     due = staleness.downstream(stages, set(changes) - restorable)
     maker = {out: name for name, stage in stages.items() for out in stage["outs"]}

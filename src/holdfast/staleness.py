@@ -41,18 +41,26 @@ def prepare(config: Mapping[str, Any]) -> None:
             "--config and --configfile would bypass params.yaml, which DVC reads too: edit params.yaml,"
             " or try a value with `dvc exp run -S key=value`"
         )
-    remove_dangling()
-    if not graph.current():
-        graph.refresh()
-    stages = load_stages()
-    changes = restore_deleted(stages, dvc_status())
+    jobs, changes = look()
     if graph.WORKFLOW in changes:  # dvc.yaml has just been checked
         run_dvc("commit", "--force", "--quiet", graph.WORKFLOW)
-    jobs = {name: stage for name, stage in stages.items() if name != graph.WORKFLOW}
     now = time.time_ns()
     put_in_order(jobs, now)
     set_stamps(jobs, stale=set(changes), newest=now + 10**6)  # equal times would not count as newer
     unprotect(jobs[name]["outs"] for name in downstream(jobs, changes))
+
+
+def look() -> tuple[dict[str, Stage], dict[str, list[Any]]]:
+    """The stages that are jobs, and what DVC finds changed, after dvc.yaml was renewed and deleted outputs put back.
+
+    Raises UserError when params.yaml or the rules are at fault, or while a build runs.
+    """
+    remove_dangling()
+    if not graph.current():
+        graph.refresh()
+    stages = load_stages()
+    del stages[graph.WORKFLOW]
+    return stages, restore_deleted(stages, dvc_status())
 
 
 def load_stages() -> dict[str, Stage]:

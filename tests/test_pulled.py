@@ -1,5 +1,6 @@
 """A colleague pulls a set, adds instructions, and asks the models for the added ones alone: with real DVC."""
 
+import hashlib
 import os
 import subprocess
 from pathlib import Path
@@ -9,6 +10,7 @@ import pytest
 import yaml
 
 from chain import generate_command, write_instructions, write_params
+from holdfast.previous import earlier_rows
 from models import ROOT
 from server import served
 
@@ -26,6 +28,24 @@ def run(folder: Path, *command: str) -> str:
 
 def git(folder: Path, *words: str) -> str:
     return run(folder, "git", "-c", "user.name=t", "-c", "user.email=t@t", *words)
+
+
+def test_a_failed_row_is_no_answer_to_take_over(tmp_path, monkeypatch):
+    """A recorded table says of a failed row only that it failed: it is asked again."""
+    monkeypatch.chdir(tmp_path)
+    good = {"request_key": "00ff", "raw": "4", "finish_reason": "stop", "prompt_tokens": 3, "output_tokens": 1}
+    failed = {"request_key": "11ff", "raw": None, "finish_reason": "error", "prompt_tokens": None, "output_tokens": 0}
+    pl.DataFrame([good, failed]).write_parquet("table.parquet")
+    content = Path("table.parquet").read_bytes()
+    md5 = hashlib.md5(content).hexdigest()
+    cached = Path(".dvc/cache/files/md5", md5[:2], md5[2:])
+    cached.parent.mkdir(parents=True)
+    cached.write_bytes(content)
+    lock = {"stages": {"score-tiny": {"outs": [{"path": "out/scores.parquet", "md5": md5}]}}}
+    Path("dvc.lock").write_text(yaml.safe_dump(lock))
+    earlier = earlier_rows("out/scores.parquet", "raw")
+    assert earlier is not None
+    assert earlier.select("key", "text").collect().rows() == [(b"\x00\xff", "4")]
 
 
 def test_a_colleague_asks_only_for_what_is_new(tmp_path):

@@ -62,6 +62,19 @@ def test_a_rule_that_cannot_be_a_stage_is_refused(changes: dict[str, Any], fault
     assert fault in str(raised.value)
 
 
+@pytest.mark.workflow
+def test_dvc_shows_metrics_graph_and_losses(toy: Project) -> None:
+    assert json.loads(toy.dvc("metrics", "show", "--json").stdout)[""]["data"]["metrics/summary.json"]["data"]
+    assert "train-mixed" in toy.dvc("dag", "--mermaid").stdout
+    text = graph.render([job(outputs=["plots/train/a.csv"])], PARAMS)
+    (toy.folder / "dvc.yaml").write_text(text)
+    (toy.folder / "plots/train").mkdir(parents=True)
+    (toy.folder / "plots/train/a.csv").write_text("step,epoch,loss,eval_loss,grad_norm\n3,0.5,2.5,,9\n6,1,1.5,2,8\n")
+    shown = toy.dvc("plots", "show", "--show-vega", "plots/train/a.csv").stdout
+    assert '"x": {"field": "step"' in shown
+    assert '"y": {"field": "loss"' in shown
+
+
 def test_two_jobs_with_one_stamp_are_refused() -> None:
     with pytest.raises(UserError, match="another job's too"):
         graph.stages([job(), job(outputs=["c"])], PARAMS)

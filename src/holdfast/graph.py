@@ -203,9 +203,9 @@ def render(jobs: Iterable[Job], params: dict[str, Any]) -> str:
     built = stages(jobs, params)
     outs = sorted(out for stage in built.values() for out in stage["outs"])
     whole: dict[str, Any] = {"stages": {WORKFLOW: check, **built}}
-    for kind, suffixes in {"metrics": (".json",), "plots": (".csv", ".tsv", ".json", ".jsonl", ".svg", ".png")}.items():
-        files = [out for out in outs if out.startswith(f"{kind}/") and out.endswith(suffixes)]
-        whole |= {kind: files} if files else {}
+    metrics = [out for out in outs if out.startswith("metrics/") and out.endswith(".json")]
+    curves = [{out: {"x": "step", "y": "loss"}} for out in outs if out.startswith("plots/") and out.endswith(".csv")]
+    whole |= ({"metrics": metrics} if metrics else {}) | ({"plots": curves} if curves else {})
     return yaml.safe_dump(whole, sort_keys=False, width=10**6, allow_unicode=True)
 
 

@@ -104,6 +104,15 @@ def test_a_clone_that_pulls_has_nothing_to_do(
         assert twin.git("status", "--porcelain").stdout == ""
 
 
+def test_what_the_readme_says_about_sharing(toy: Project, tmp_path: Path) -> None:
+    said = (ROOT / "README.md").read_text().split("## Share")[1].split("```console\n")[1].split("```")[0]
+    assert "s3://bucket/path" in said
+    toy.run("bash", "-ec", said.replace("s3://bucket/path", str(tmp_path / "remote")))
+    twin = toy_project.clone(toy, tmp_path / "twin")
+    twin.dvc("pull")
+    assert twin.stale_for_snakemake() == twin.stale_for_dvc() == set()
+
+
 def test_one_file_for_another_project(toy: Project, tmp_path: Path) -> None:
     """`dvc get` copies it; `dvc import` also remembers where it came from and sees a newer one."""
     with local(toy, tmp_path):

@@ -19,10 +19,10 @@ def test_walk(tmp_path: Path, link: str) -> None:
     project.dvc("remote", "add", "--default", "store", str(tmp_path / "remote"))
     walk = Walk(project, seed, tmp_path / "remote")
     try:
-        for _ in range(STEPS or 6):
+        for _ in range(STEPS or 15):
             walk.step()
     except BaseException:
         print(f"seed {seed}, {link}:", *walk.log, sep="\n  ")
         raise
-    assert len(walk.commits) == 1 + (STEPS or 6), "every operation ends in a build that both engines call fresh"
+    assert len(walk.commits) == 1 + (STEPS or 15), "every operation ends in a build that both engines call fresh"
     print(f"{len(walk.log)} entries, {walk.overcalled} stages called stale below altered outputs")

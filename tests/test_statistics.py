@@ -1,11 +1,14 @@
 """Against published worked examples, independent implementations, and by simulated coverage."""
 
 import numpy as np
+import polars as pl
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import optimize, stats
 
+from holdfast.params.report import Report
+from holdfast.report.proof import compare
 from holdfast.statistics import Floats, crossed, holm, mcnemar_exact, paired_bootstrap, paired_score, wilson
 
 
@@ -152,3 +155,63 @@ def test_crossed_reports_the_spread_between_seeds() -> None:
     assert found.seed_sd == pytest.approx(np.std([0.5, 1.0], ddof=1))
     assert found.interval.low < 0.75 < found.interval.high
     assert crossed(np.zeros((3, 5)), 0.95) == ((0.0, 0.0), 1.0, 0.0)
+
+
+def of_seeds(changes: Floats) -> dict[str, float]:
+    """`compare` of a base and its arm's seeds, from changes (seeds x items) of -1, 0 or 1."""
+    columns = {"base": (changes.min(axis=0) < 0).astype(float)}
+    arm = {f"arm-s{seed}": columns["base"] + row for seed, row in enumerate(changes)}
+    return compare(pl.DataFrame(columns | arm), ["base"], list(arm), Report(), "test")
+
+
+@pytest.mark.parametrize(("alike", "at_most"), [(1.0, 0.90), (0.5, 1.0), (0.0, 1.0)])
+def test_the_bound_over_seeds_covers_where_few_items_change(alike: float, at_most: float) -> None:
+    """100 items, 2 % forgotten and 1 % learned; `alike`: the share of seeds' changes that all seeds have in common.
+    The crossed interval alone misses the truth far too often where the seeds agree."""
+    generator = np.random.default_rng(11)
+    found = []
+    for _ in range(500):
+        right = generator.random(100) < 2 / 3  # of the base: what it had right can only be forgotten
+        common = generator.random((1, 100)) < 0.03
+        own = generator.random((3, 100)) < 0.03
+        changed = np.where(generator.random(100) < alike, common, own)
+        found.append(of_seeds(np.where(right, -1.0, 1.0) * changed))
+    bounds = np.array([(one["bound_low"], one["bound_high"]) for one in found])
+    only_crossed = np.array([(one["low"], one["high"]) for one in found])
+    assert covered(bounds, -0.01) >= 0.95
+    assert (bounds[:, 0] <= -0.01).mean() >= 0.97
+    assert covered(only_crossed, -0.01) <= at_most
+
+
+@settings(max_examples=60)
+@given(
+    st.integers(1, 4).flatmap(
+        lambda seeds: st.lists(
+            st.tuples(st.sampled_from([-1.0, 1.0]), st.lists(st.booleans(), min_size=seeds, max_size=seeds)),
+            min_size=1,
+            max_size=30,
+        )
+    )
+)
+def test_seeds_are_never_surer_than_one_seed_with_their_mean_counts(items: list[tuple[float, list[bool]]]) -> None:
+    changes = np.array([[side * did for did in changed] for side, changed in items]).T
+    found, (seeds, n) = of_seeds(changes), changes.shape
+    one = paired_score((changes < 0).sum() / seeds, (changes > 0).sum() / seeds, n, 0.95)
+    assert -1 <= found["bound_low"] <= one.low <= found["difference"] <= one.high <= found["bound_high"] <= 1
+    assert found["low"] - 1e-12 <= found["difference"] <= found["high"] + 1e-12
+    assert found["p"] >= mcnemar_exact((changes < 0).sum() / seeds, (changes > 0).sum() / seeds)
+
+
+@pytest.mark.parametrize("seeds", [1, 2, 3])
+def test_seeds_that_change_nothing_are_not_certain_either(seeds: int) -> None:
+    found = of_seeds(np.zeros((seeds, 8)))
+    assert (found["bound_low"], found["bound_high"]) == pytest.approx((-0.324, 0.324), abs=5e-4)
+    assert found["p"] == 1.0
+    alike = of_seeds(np.repeat([[1.0, 1.0, 0.0]], seeds, axis=0))
+    assert alike["p"] == pytest.approx(0.5)
+    assert of_seeds(np.ones((seeds, 2)))["bound_low"] < 0.5
+
+
+def test_the_p_of_mean_counts_is_never_too_small() -> None:
+    assert mcnemar_exact(1.3, 7.9) == mcnemar_exact(2, 7)
+    assert mcnemar_exact(0, 1 / 3) == mcnemar_exact(3.2, 3.8) == 1.0

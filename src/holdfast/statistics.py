@@ -1,5 +1,6 @@
 """Statistics of paired accuracies, by SciPy and statsmodels where they have them; every formula names its source."""
 
+import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -50,12 +51,16 @@ def paired_bootstrap(differences: Floats, confidence: float, resamples: int, see
     return Interval(float(low), float(high))
 
 
-def paired_score(forgotten: int, learned: int, n: int, confidence: float) -> Interval:
+def paired_score(forgotten: float, learned: float, n: int, confidence: float) -> Interval:
     """Interval of the difference `(learned - forgotten) / n` of two paired proportions: Tango (1998), Stat. Med. 17,
     891-908, equations 24 to 26. Unlike the bootstrap it keeps its coverage when few items, or none, changed.
+
+    Counts that are means over several runs on the same items may be fractions. They make the interval too wide rather
+    than too narrow for the items: an item's mean change varies at most as much as one run's change of it (Jensen).
     """
-    assert 0 <= forgotten <= n - learned <= n
+    assert min(forgotten, learned) >= 0
     assert n > 0
+    assert forgotten + learned <= n * (1 + 1e-12)
     z2 = stats.norm.ppf((1 + confidence) / 2) ** 2
     observed = (learned - forgotten) / n
 
@@ -73,9 +78,13 @@ def paired_score(forgotten: int, learned: int, n: int, confidence: float) -> Int
     return Interval(float(low), float(high))
 
 
-def mcnemar_exact(forgotten: int, learned: int) -> float:
-    """Two-sided p of "as likely forgotten as learned", from the binomial: McNemar (1947), Psychometrika 12, 153-157."""
-    return float(min(1.0, mcnemar([[0, forgotten], [learned, 0]], exact=True).pvalue))
+def mcnemar_exact(forgotten: float, learned: float) -> float:
+    """Two-sided p of "as likely forgotten as learned", from the binomial: McNemar (1947), Psychometrika 12, 153-157.
+
+    Counts that are means over several runs are rounded towards each other, so that p is never too small.
+    """
+    fewer, more = math.ceil(min(forgotten, learned)), math.floor(max(forgotten, learned))
+    return float(min(1.0, mcnemar([[0, fewer], [more, 0]], exact=True).pvalue))
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
@@ -96,7 +105,8 @@ def crossed(differences: Floats, confidence: float) -> Crossed:
 
     Every seed answers the same items, so seeds and items are crossed: variance components of the two-way layout with
     one observation in a cell, Searle, Casella & McCulloch (1992), "Variance Components", ch. 4; degrees of freedom by
-    Satterthwaite (1946), Biometrics Bull. 2, 110-114. Needs two seeds and two items.
+    Satterthwaite (1946), Biometrics Bull. 2, 110-114. Needs two seeds and two items. It knows no more than the spread
+    that it sees: where few items changed, the same ones in every seed, it is too narrow, and a point where none did.
     """
     seeds, items = differences.shape
     assert min(seeds, items) > 1

@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from holdfast.check import check, table
 from holdfast.errors import UserError
 from holdfast.params.report import Limits, Report
+from holdfast.report.page import estimate
 from holdfast.report.plots import ticks
 from holdfast.report.proof import prove
 from holdfast.report.verdict import checks, points, verdict
@@ -229,6 +230,18 @@ def test_several_seeds_show_their_spread_and_widen_the_interval() -> None:
     assert len(three["general"]["by_seed"]) == three["seeds"] == compared["seeds"] == 3
     assert compared["seed_sd"] > 0
     assert compared["high"] - compared["low"] > 2 * compared["seed_sd"]
+
+
+@pytest.mark.parametrize("seeds", [1, 3])
+def test_a_few_unchanged_items_decide_nothing_however_many_seeds_say_so(seeds: int) -> None:
+    same = evaluation({"general": [True] * 6 + [False] * 2})
+    runs = {"base": same, "arm": same} | {f"arm-s{seed}": same for seed in range(1, seeds)}
+    arm = summarise(runs, MEASURES, Report(limits=Limits(general_loss=5.0)))["arms"]["arm"]
+    assert arm["verdict"]["general"] == "undecided"
+    assert "\N{MINUS SIGN}32.4 to +32.4" in arm["verdict"]["text"][0]
+    assert not arm["checks"][0]["met"]
+    drawn = estimate("arm", arm["against"]["base"]["general"])
+    assert (drawn.low, drawn.high) == pytest.approx((-32.4, 32.4), abs=0.05)
 
 
 def test_items_without_a_grade_are_left_out_on_both_sides_and_counted() -> None:

@@ -36,8 +36,8 @@ def side(word: str) -> str:
 
 
 def estimate(name: str, compared: dict[str, Any]) -> Estimate:
-    """A comparison in points, for a plot."""
-    return Estimate(name, *(100 * compared[key] for key in ("difference", "low", "high")))
+    """A comparison in points, for a plot, with the interval that verdicts go by."""
+    return Estimate(name, *(100 * compared[key] for key in ("difference", "bound_low", "bound_high")))
 
 
 def _plots(trained: list[dict[str, Any]], sure: str) -> list[dict[str, str]]:

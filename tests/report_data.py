@@ -25,7 +25,8 @@ COMMITTEE = {  # metrics/filter.json
     "models": {name: {"candidates": 120, "kept": 20 + 20 * i, "share_of_kept": 0.5} for i, name in enumerate(MODELS)},
     "judges": {
         name: {
-            "scored": 238, "unparsable": 2, "error": 0, "mean": 3.2, "sd": 1.1, "severity": -0.1, "constant": False,
+            "scored": 238, "unparsable": 2, "error": 0, "mean": 3.2, "sd": 1.1, "constant": False,
+            "severity": None if i else -0.1,
             "self_preference": None if i else {"estimate": 0.2, "low": 0.1, "high": 0.3},
         }
         for i, name in enumerate(MODELS)

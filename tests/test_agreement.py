@@ -60,6 +60,24 @@ def test_severity_leaves_own_answers_out():
     )
 
 
+def test_severity_where_it_cannot_be_told():
+    """Two judges who wrote everything have no answer in common that neither wrote; 1.5 points apart here."""
+    two = {"base": noisy("base"), "scholar": lambda row: noisy("scholar")(row) - 1.5}
+    shape = committee(60, ["base", "scholar"], 2, two)
+    assert severity(*wide(shape)) == {"base": None, "scholar": None}
+    assert severity(*wide(committee(20, ["base"], 2, {"outsider": noisy("outsider")}))) == {"outsider": None}
+    more = committee(400, ["base", "scholar"], 2, two | {"outsider": noisy("outsider"), "nonsense": lambda row: None})
+    found = severity(*wide(more))
+    assert found.pop("nonsense") is None
+    assert found == pytest.approx({"base": -0.5, "scholar": 1.0, "outsider": -0.5}, abs=0.05)
+    told, _ = make_report(shape)
+    assert told["judges"]["base"]["severity"] is None
+    unidentified = [
+        way for way in told["aggregations"] if (way["aggregate"], way["exclude_self"]) == ("calibrated", True)
+    ]
+    assert [(way["kept"], way["kept_by_model"]) for way in unidentified] == [(0, {})]
+
+
 def test_self_preference_finds_what_was_put_in():
     judges = {
         "base": noisy("base", base=0.5),

@@ -73,6 +73,14 @@ def test_a_committee_of_one_is_reported_too():
     assert "1xL own" in found["accuracy"]
 
 
+def test_judges_who_cannot_be_calibrated_have_no_such_rung():
+    instructions, generations, scores = sandbox(dict.fromkeys(("base", "scholar"), lambda right, noise: right + noise))
+    two = generations.filter(pl.col("model") != "novice")
+    accuracy = report(instructions, two, scores, "base", 0)["accuracy"]
+    assert "KxL calibrated exclude_self" not in accuracy
+    assert accuracy["KxL calibrated"]["mean"] > accuracy["KxL random"]["mean"]
+
+
 def test_interval_of_a_mean():
     found = interval(pl.Series([0.0, 1.0] * 50).to_numpy())
     assert found["mean"] == 0.5

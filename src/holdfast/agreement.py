@@ -31,11 +31,19 @@ def alpha(table: pl.DataFrame, judges: list[str]) -> float | None:
     return round(float(found), 6)
 
 
-def severity(table: pl.DataFrame, judges: list[str]) -> dict[str, float]:
-    """Points by which each judge scores lower than the committee, on the same answers and never on its own."""
+def severity(table: pl.DataFrame, judges: list[str]) -> dict[str, float | None]:
+    """Points by which each judge scores lower than the committee, on the same answers and never on its own.
+
+    Null for a judge without scores of others' answers, and for all where such answers do not connect at least two
+    judges (`judge_effects`), as with two who wrote everything: severity and the answers' quality cannot be told apart.
+    """
     others = table.select("model", *counted(judges, exclude_self=True))
-    effects = judge_effects(others, [by(j) for j in judges])
-    return {j: round(-float(effect), 6) for j, effect in zip(judges, effects, strict=True)}
+    rating = [j for j in judges if others[by(j)].count()]
+    effects = judge_effects(others, [by(j) for j in rating]) if len(rating) > 1 else None
+    found: dict[str, float | None] = dict.fromkeys(judges)
+    if effects is not None:
+        found |= {j: round(-float(effect), 6) for j, effect in zip(rating, effects, strict=True)}
+    return found
 
 
 def ratio_interval(sums: np.ndarray, counts: np.ndarray) -> tuple[float, np.ndarray]:

@@ -50,11 +50,13 @@ def counted(judges: list[str], exclude_self: bool) -> list[pl.Expr]:
     return [pl.when(~(pl.lit(exclude_self) & (pl.col("model") == j))).then(pl.col(by(j))).alias(by(j)) for j in judges]
 
 
-def judge_effects(table: pl.DataFrame, columns: list[str]) -> np.ndarray:
+def judge_effects(table: pl.DataFrame, columns: list[str]) -> np.ndarray | None:
     """Each column's offset in the additive model score = candidate + column + error, by least squares; they sum to 0.
 
     The two-way fit (e.g. Searle, Linear Models, 1971, ch. 7) is fair to a judge who happened to get the better answers.
     Candidates with the same missing columns enter the normal equations together, so one pass over the table is enough.
+    Null where columns are not connected, at least through third ones, by candidates with scores in both: a difference
+    of offset then cannot be told from one of the candidates (connectedness, Searle, section 7.4: full rank less one).
     """
     present = [pl.col(c).is_not_null().alias(f"has {c}") for c in columns]
     groups = table.group_by(present).agg(pl.len(), pl.col(columns).sum()).sort([f"has {c}" for c in columns])
@@ -65,7 +67,8 @@ def judge_effects(table: pl.DataFrame, columns: list[str]) -> np.ndarray:
             sums = np.array([group[c] for c in columns])[has]
             left[np.ix_(has, has)] += group["len"] * (np.eye(k) - 1 / k)
             right[has] += sums - sums.mean()
-    return np.linalg.lstsq(left, right, rcond=1e-9)[0]
+    effects, _, rank, _ = np.linalg.lstsq(left, right, rcond=1e-9)
+    return effects if rank == len(columns) - 1 else None
 
 
 @dataclass(frozen=True)
@@ -76,36 +79,45 @@ class Calibration:
     offset: float
 
 
-def calibrate(table: pl.DataFrame, judges: list[str]) -> dict[str, Calibration | None]:
-    """Remove each judge's scale and severity: z-scores, corrected for who judged what, on the judges' average scale."""
+def telling(table: pl.DataFrame, judges: list[str]) -> list[str]:
+    """The judges whose scores differ from candidate to candidate."""
     scores = {j: table[by(j)].drop_nulls().to_numpy() for j in judges}
+    return [j for j, given in scores.items() if len(given) > 1 and np.std(given, ddof=1) >= LEAST_SPREAD]
+
+
+def calibrate(table: pl.DataFrame, judges: list[str]) -> dict[str, Calibration | None]:
+    """Remove each judge's scale and severity: z-scores, corrected for who judged what, on the judges' average scale.
+
+    All null where the telling judges are not connected by candidates that they both scored (`judge_effects`): each
+    judge's z-scores would then be about answers of its own, and better answers would look like a lenient judge.
+    """
     lines: dict[str, Calibration | None] = dict.fromkeys(judges)
-    telling = [j for j in judges if len(scores[j]) > 1 and np.std(scores[j], ddof=1) >= LEAST_SPREAD]
-    if not telling:
+    told = telling(table, judges)
+    if not told:
         return lines
-    sd = np.array([np.std(scores[j], ddof=1) for j in telling])
-    mean = np.array([np.mean(scores[j]) for j in telling])
-    z = table.select((pl.col(by(j)) - m) / s for j, m, s in zip(telling, mean, sd, strict=True))
-    effects = judge_effects(z, [by(j) for j in telling])
-    for j, s, m, effect in zip(telling, sd, mean, effects, strict=True):
+    scores = [table[by(j)].drop_nulls().to_numpy() for j in told]
+    sd, mean = np.array([np.std(s, ddof=1) for s in scores]), np.array([np.mean(s) for s in scores])
+    z = table.select((pl.col(by(j)) - m) / s for j, m, s in zip(told, mean, sd, strict=True))
+    effects = judge_effects(z, [by(j) for j in told])
+    if effects is None:
+        return lines
+    for j, s, m, effect in zip(told, sd, mean, effects, strict=True):
         slope = sd.mean() / s
         lines[j] = Calibration(round(slope, 9), round(mean.mean() - m * slope - effect * sd.mean(), 9))
     return lines
 
 
 def aggregate(table: pl.DataFrame, judges: list[str], how: Selection) -> pl.Series:
-    """The candidates' scores, null where fewer than `min_judges` gave one; rounded, so that ties are ties."""
-    columns = [by(j) for j in judges]
+    """The candidates' scores, null where fewer than `min_judges` gave one that counts (a judge whom calibration leaves
+    out does not); rounded, so that ties are ties."""
     used = table.select("model", *counted(judges, how.exclude_self))
-    enough = pl.sum_horizontal(pl.lit(0), *(pl.col(c).is_not_null() for c in columns)) >= how.min_judges
+    columns = {by(j): pl.col(by(j)) for j in judges}
     if how.aggregate == "calibrated":
-        lines = calibrate(used, judges)
-        told = [(by(j), line) for j in judges if (line := lines[j]) is not None]
-        score = pl.mean_horizontal(
-            pl.lit(None, pl.Float64), *(pl.col(c) * line.slope + line.offset for c, line in told)
-        )
-    elif how.aggregate == "median" and columns:
-        score = pl.concat_list(columns).list.drop_nulls().list.median()
+        lines = {by(j): line for j, line in calibrate(used, judges).items() if line is not None}
+        columns = {c: pl.col(c) * line.slope + line.offset for c, line in lines.items()}
+    enough = pl.sum_horizontal(pl.lit(0), *(pl.col(c).is_not_null() for c in columns)) >= how.min_judges
+    if how.aggregate == "median" and columns:
+        score = pl.concat_list(columns.values()).list.drop_nulls().list.median()
     else:
-        score = pl.mean_horizontal(pl.lit(None, pl.Float64), *columns)
-    return used.select(pl.when(enough).then(score.round(9)).alias("score")).to_series()
+        score = pl.mean_horizontal(pl.lit(None, pl.Float64), *columns.values())
+    return used.with_columns(score=pl.when(enough).then(score.round(9)))["score"]

@@ -2,7 +2,7 @@
 
 import polars as pl
 
-from holdfast.committee import aggregate, by, calibrate, counted, widen
+from holdfast.committee import aggregate, by, calibrate, counted, telling, widen
 from holdfast.errors import UserError
 from holdfast.language import differ
 from holdfast.params.filter import Selection
@@ -117,7 +117,15 @@ def select(
     if judges and how.aggregate == "calibrated":
         used = table.select("model", *counted(judges, how.exclude_self))
         if not any(calibrate(used, judges).values()):
-            raise UserError("aggregate: calibrated needs a judge whose scores differ, and none does; use mean")
+            told = telling(used, judges)
+            if not told:
+                raise UserError("aggregate: calibrated needs a judge whose scores differ, and none does; use mean")
+            own = "exclude_self: false, or " if how.exclude_self else ""
+            raise UserError(
+                f"aggregate: calibrated with exclude_self: {str(how.exclude_self).lower()}: {', '.join(told)} are not"
+                " connected by candidates that two of them scored, so a severe judge cannot be told from worse answers;"
+                f" use {own}aggregate: mean, or add a judge who scores what the others score"
+            )
     decided = decide(table, judges, how, random_seed).sort("instruction_id", "candidate_id")
     kept = decided.filter(pl.col("reason").is_null())
     if kept.is_empty():

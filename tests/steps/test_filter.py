@@ -224,12 +224,51 @@ def test_a_judge_who_always_says_five_decides_nothing():
 
 def test_two_judges_and_a_single_model():
     two = {judge: noisy(judge) for judge in ("base", "scholar")}
-    selected, _ = choose(committee(20, ["base", "scholar"], 2, two), exclude_self=True, aggregate="calibrated")
-    assert len(selected) == 20
+    for how in ({"exclude_self": True}, {"aggregate": "calibrated"}):
+        assert len(choose(committee(20, ["base", "scholar"], 2, two), **how)[0]) == 20
     alone = committee(10, ["base"], 2, {"base": noisy("base")})
     assert len(choose(alone)[0]) == 10
     with pytest.raises(UserError, match="no_score"):
         choose(alone, exclude_self=True)
+
+
+def test_judges_without_a_common_candidate_cannot_be_calibrated():
+    """Each scores the other's answers alone: calibration would take the better answers for a lenient judge."""
+    two = {judge: noisy(judge, scholar=1.0) for judge in ("base", "scholar")}
+    shape = committee(60, ["base", "scholar"], 2, two)
+    how = {"aggregate": "calibrated", "exclude_self": True}
+    with pytest.raises(UserError) as refusal:
+        choose(shape, **how)
+    for part in ("aggregate: calibrated with exclude_self: true", "base, scholar are not connected", "exclude_self: f"):
+        assert part in str(refusal.value)
+    for works in ({"aggregate": "calibrated"}, {"exclude_self": True}):
+        assert (choose(shape, **works)[0]["model"] == "scholar").mean() > 0.75
+    third = committee(60, ["base", "scholar"], 2, two | {"outsider": noisy("outsider", scholar=1.0)})
+    assert (choose(third, **how)[0]["model"] == "scholar").mean() > 0.75
+    constant = committee(60, ["base", "scholar"], 2, two | {"outsider": lambda row: 3.0})
+    with pytest.raises(UserError, match="not connected"):  # who always says the same compares nobody
+        choose(constant, **how)
+    assert len(choose(committee(60, ["base"], 2, two), **how)[0]) == 60  # a lone judge counts, so nobody is compared
+
+
+@settings(max_examples=60)
+@given(st.lists(st.lists(st.booleans(), min_size=4, max_size=4), min_size=1, max_size=6))
+def test_effects_are_given_where_co_scored_candidates_connect_the_judges(present):
+    columns = [by(j) for j in "abcd"]
+    rows = [{c: 1.0 if has else None for c, has in zip(columns, row, strict=True)} for row in present]
+    reached = {0}
+    for _ in columns:
+        reached |= {i for row in present if any(row[j] for j in reached) for i in range(4) if row[i]}
+    effects = judge_effects(pl.DataFrame(rows, schema=dict.fromkeys(columns, pl.Float64)), columns)
+    assert (effects is not None) == (len(reached) == 4)
+
+
+def test_min_judges_counts_only_judges_that_count():
+    tables = committee(20, ["base", "scholar"], 2, {"base": THREE["base"], "yes": lambda row: 5.0})
+    assert len(choose(tables, min_judges=2)[0]) == 20
+    assert len(choose(tables, aggregate="calibrated")[0]) == 20
+    with pytest.raises(UserError, match="no candidate was kept: 80 no_score"):
+        choose(tables, aggregate="calibrated", min_judges=2)
 
 
 def test_selections_of_the_ladder():
@@ -275,7 +314,7 @@ def test_the_command_writes_whole_files_or_one_message(tmp_path):
     assert (tmp_path / "out.parquet").read_bytes() == first
     (tmp_path / "out.parquet").unlink()
     for params, message in (
-        ({"exclude_self": True}, "no candidate was kept: 10 no_score"),
+        ({"exclude_self": True}, "filter.selected: no candidate was kept: 10 no_score"),
         ({"agregate": "mean"}, "filter.selected.agregate"),
         ({"min_score": 2.0, "judges": []}, "min_score needs judges"),
     ):

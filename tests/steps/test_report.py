@@ -154,6 +154,8 @@ def test_the_page_needs_no_network_and_runs_nothing_of_the_data(built: Path) -> 
         "rehearsal 83.0%",
         "not_best",
         "3.5",
+        "<td>\N{MINUS SIGN}0.10</td>",
+        "<td>cannot be told</td>",
     ):
         assert part in text
 

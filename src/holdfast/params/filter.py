@@ -18,7 +18,7 @@ class Selection(Section):
         description="over a candidate's judges; calibrated: mean without each judge's scale and severity",
     )
     exclude_self: bool = Field(False, description="leave out the score that a model gave to its own answer")
-    min_judges: int = Field(1, ge=1, description="candidates with fewer scores than this are rejected (no_score)")
+    min_judges: int = Field(1, ge=1, description="candidates with fewer scores that count are rejected (no_score)")
     min_score: float | None = Field(None, description="candidates below this aggregated score are rejected (low_score)")
     keep: Literal["best", "all"] = Field("best", description="one candidate per instruction, or all that pass")
     truncated: bool = Field(False, description="keep answers that ran into max_tokens")

@@ -79,6 +79,8 @@ def outcomes(
         used = [table for judge, table in sorted(scores.items()) if how.judges is None or judge in how.judges]
         table, judges = weigh(instructions, known, used, how)
         kept = decide(table, judges, how, random_seed).filter(pl.col("reason").is_null()).select("candidate_id")
+        if kept.is_empty() and how.aggregate == "calibrated":
+            continue  # its judges cannot be compared, and select would refuse it
         won = kept.join(truth, on="candidate_id").select("instruction_id", pl.col("right").cast(pl.Float64).alias(name))
         per = per.join(won, on="instruction_id", how="left")
     return per.sort("instruction_id").with_columns(pl.exclude("instruction_id").fill_null(0.0)), truth

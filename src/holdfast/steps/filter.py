@@ -13,6 +13,7 @@ ablation ladder cost no model call:
 
 import polars as pl
 
+from holdfast.errors import UserError
 from holdfast.files import scan_table, write_table
 from holdfast.params.filter import Selection
 from holdfast.params.section import read, value
@@ -24,13 +25,13 @@ from holdfast.tables import GENERATIONS, INSTRUCTIONS, REJECTED_CANDIDATES, SCOR
 def main() -> None:
     args = arguments(__doc__, "selection", "instructions", "selected", "rejected", many=("generations", "scores"))
     how = read(args.params, f"filter.{args.selection}", Selection)
-    selected, rejected = select(
-        scan_table(args.instructions, INSTRUCTIONS),
-        pl.concat([scan_table(path, GENERATIONS) for path in sorted(args.generations)]),
-        [scan_table(path, SCORES) for path in args.scores],
-        how,
-        value(args.params, "random_seed"),
-    )
+    instructions = scan_table(args.instructions, INSTRUCTIONS)
+    generations = pl.concat([scan_table(path, GENERATIONS) for path in sorted(args.generations)])
+    scores = [scan_table(path, SCORES) for path in args.scores]
+    try:
+        selected, rejected = select(instructions, generations, scores, how, value(args.params, "random_seed"))
+    except UserError as error:
+        raise UserError(f"filter.{args.selection}: {error}") from error
     write_table(selected, args.selected, SELECTED)
     write_table(rejected, args.rejected, REJECTED_CANDIDATES)
 

@@ -121,6 +121,38 @@ def test_self_preference_interval_covers():
     assert 0.92 <= hits / rounds <= 0.98
 
 
+@pytest.mark.parametrize(
+    ("models", "judges", "missing"),
+    [
+        (MODELS[:2], [*MODELS[:2], "outsider"], 0.0),  # the severe judge is silent on half of what it is compared by
+        (MODELS, MODELS, 0.7),  # fewer answers of the severe judge's model
+        ([*MODELS, "guest"], [*MODELS, "outsider"], 0.4),
+    ],
+)
+def test_another_judges_severity_is_not_taken_for_self_preference(models, judges, missing):
+    """`scholar` scores a point lower than everybody; the interval of `base` must hold its preference all the same."""
+    rng, hits, estimates, rounds, rows = np.random.default_rng(0), 0, [], 200, 60
+    model, instruction = np.tile(np.repeat(models, 2), rows), np.repeat(np.arange(rows), 2 * len(models)).astype(str)
+    for _ in range(rounds):
+        there = (model != "scholar") | (rng.random(len(model)) >= missing)
+        shared = np.repeat(rng.normal(0, 0.5, rows), 2 * len(models))
+        scores = {
+            by(j): 3 + shared - (j == "scholar") + rng.normal(0, 0.7, len(model)) + 0.3 * (model == j) for j in judges
+        }
+        holes = {name: np.where(rng.random(len(model)) < missing / 2, np.nan, given) for name, given in scores.items()}
+        table = pl.DataFrame({"instruction_id": instruction, "model": model, **holes}).fill_nan(None).filter(there)
+        found = self_preference(table, judges, "base")
+        hits += found["low"] <= 0.3 <= found["high"]
+        estimates.append(found["estimate"])
+    assert np.mean(estimates) == pytest.approx(0.3, abs=0.03)
+    assert 0.91 <= hits / rounds <= 0.99
+
+
+def test_one_instruction_is_no_certainty():
+    table, names = wide(committee(1, MODELS, 3, {j: noisy(j) for j in MODELS}))
+    assert self_preference(table, names, "base")["estimate"] is None
+
+
 def make_report(tables, **how):
     choice = Selection(**how)
     selected, rejected = select(*tables, choice, 0)

@@ -50,39 +50,51 @@ def ratio_interval(sums: np.ndarray, counts: np.ndarray) -> tuple[float, np.ndar
     """A mean over rows that come in clusters, and each cluster's influence on it: the ratio of `sums` to `counts`.
 
     The squares of the influences add up to its variance: Cochran, Sampling Techniques (3rd ed., 1977), section 6.4.
+    Needs two clusters with rows.
     """
-    ratio = sums.sum() / counts.sum()
-    clusters = len(sums)
-    return float(ratio), (sums - ratio * counts) / counts.sum() * np.sqrt(clusters / max(clusters - 1, 1))
+    ratio, clusters = sums.sum() / counts.sum(), np.count_nonzero(counts)
+    return float(ratio), (sums - ratio * counts) / counts.sum() * np.sqrt(clusters / (clusters - 1))
 
 
 def self_preference(table: pl.DataFrame, judges: list[str], judge: str) -> dict[str, Any] | None:
-    """Own score minus the other judges' of the same answers, compared with the same gap on answers of other models.
+    """Own score minus another judge's of the same answers, compared with the same gap on answers of another model.
 
     The second gap is the judge's general leniency; from both, judges of answers that they wrote themselves are left
-    out. `own_minus_others` is the first gap; `estimate` is the difference in points with a 95 % interval (`low`,
-    `high`) over instructions, null where two judges wrote everything, as their preferences cannot be told apart.
-    Null when the judge wrote nothing.
+    out. Each other judge and each other model make one such difference of differences, in which every judge's severity
+    cancels, whoever scored what; `estimate` is their mean, weighted by the answers compared, in points, with a 95 %
+    interval (`low`, `high`) over instructions. It is null where no difference has answers to two instructions on both
+    sides, as where two judges wrote everything: their preferences cannot be told apart. `own_minus_others` is the mean
+    gap to the other judges' mean on the `own_answers`. Null when the judge wrote nothing.
     """
-    others = counted([j for j in judges if j != judge], exclude_self=True)
-    gap = table.select(
-        "instruction_id",
-        own=pl.col("model") == judge,
-        gap=pl.col(by(judge)) - pl.mean_horizontal(pl.lit(None, pl.Float64), *others),
-    ).filter(pl.col("gap").is_not_null())
-    sides = [pl.col("own"), ~pl.col("own")]
-    per = gap.group_by("instruction_id").agg(
-        *(pl.col("gap").filter(side).sum().alias(f"sum{i}") for i, side in enumerate(sides)),
-        *(side.sum().cast(pl.Float64).alias(f"n{i}") for i, side in enumerate(sides)),
+    others = [j for j in judges if j != judge]
+    mine = table.filter(pl.col("model") == judge).select(
+        pl.col(by(judge)) - pl.mean_horizontal(pl.lit(None, pl.Float64), *(pl.col(by(j)) for j in others))
     )
-    per = per.sort("instruction_id")
-    if not per["n0"].sum():
+    gaps = mine.to_series().drop_nulls()
+    if gaps.is_empty():
         return None
-    own, influence = ratio_interval(per["sum0"].to_numpy(), per["n0"].to_numpy())
-    found: dict[str, Any] = {"own_answers": int(per["n0"].sum()), "own_minus_others": round(own, 6)}
-    if not per["n1"].sum():
+    found = {"own_answers": len(gaps), "own_minus_others": round(float(gaps.to_numpy().mean()), 6)}
+    instruction = table["instruction_id"].rank("dense").to_numpy() - 1
+    clusters = int(instruction.max()) + 1
+    estimate, influence, weights = 0.0, np.zeros(clusters), 0.0
+    for other in others:
+        gap = (table[by(judge)] - table[by(other)]).to_numpy()
+        sides = {}
+        for model in table["model"].unique().sort():
+            rows = (table["model"] == model).to_numpy() & ~np.isnan(gap)
+            counts = np.bincount(instruction[rows], minlength=clusters)
+            sides[model] = np.bincount(instruction[rows], gap[rows], clusters), counts
+        own = sides.pop(judge)
+        sides.pop(other, None)
+        for side in sides.values():
+            if min(np.count_nonzero(counts) for _, counts in (own, side)) < 2:
+                continue
+            (preferred, own_influence), (lenient, other_influence) = ratio_interval(*own), ratio_interval(*side)
+            weight = float(min(own[1].sum(), side[1].sum()))
+            estimate, weights = estimate + weight * (preferred - lenient), weights + weight
+            influence += weight * (own_influence - other_influence)
+    if not weights:
         return found | {"estimate": None, "low": None, "high": None}
-    leniency, other_influence = ratio_interval(per["sum1"].to_numpy(), per["n1"].to_numpy())
-    estimate, error = own - leniency, float(np.sqrt(np.sum((influence - other_influence) ** 2)))
-    bounds = {"estimate": estimate, "low": estimate - 1.959964 * error, "high": estimate + 1.959964 * error}
+    middle, half = estimate / weights, 1.959964 * float(np.sqrt(np.sum(influence**2))) / weights
+    bounds = {"estimate": middle, "low": middle - half, "high": middle + half}
     return found | {name: round(value, 6) for name, value in bounds.items()}

@@ -9,7 +9,7 @@ def user_turns(samples: pl.LazyFrame, prompts: pl.LazyFrame) -> pl.LazyFrame:
     A turn has ended if the model stopped, or wrote the plain text that ends a turn in this template.
     """
     sides = prompts.select("prompt_id", "kind", "slice", "system", "boundary", "stop_text", "marks", wanted="language")
-    text = pl.col("text").str.strip_prefix(pl.col("boundary"))
+    text = pl.col("text").fill_null("").str.strip_prefix(pl.col("boundary"))  # null where the sample failed
     at = text.str.find(pl.col("stop_text"), literal=True)  # in bytes
     cut = pl.when(at.is_not_null()).then(text.str.head(_characters(text, at))).otherwise(text)
     return samples.join(sides, on="prompt_id", how="left", maintain_order="left").with_columns(

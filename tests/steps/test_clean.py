@@ -36,8 +36,8 @@ def prompts() -> pl.DataFrame:
     return pl.DataFrame([dict.fromkeys(PROMPTS) | shared | row for row in rows], schema=PROMPTS)
 
 
-def samples(*rows: tuple[str, str, str]) -> pl.DataFrame:
-    """(prompt, text, finish_reason) as SAMPLES."""
+def samples(*rows: tuple[str, str | None, str]) -> pl.DataFrame:
+    """(prompt, text, finish_reason) as SAMPLES; a sample that failed has no text."""
     system = {"chat": [], "plain": [{"role": "system", "content": "Be brief."}]}
     return pl.DataFrame(
         [
@@ -49,8 +49,8 @@ def samples(*rows: tuple[str, str, str]) -> pl.DataFrame:
                 "text": text,
                 "finish_reason": finish,
                 "prompt_tokens": 1,
-                "output_tokens": len(text),
-                "logprobs": [-0.5 * len(text)],
+                "output_tokens": len(text or ""),
+                "logprobs": [-0.5 * len(text)] if text is not None else None,
                 "request_key": "k",
                 "error": "prompt_too_long" if finish == "error" else None,
                 "messages": system[prompt],
@@ -68,7 +68,7 @@ def cleaned(
 
 
 REASONS = [
-    ("chat", "", "error", "engine_error", "prompt_too_long"),
+    ("chat", None, "error", "engine_error", "prompt_too_long"),
     ("chat", "What is the tallest", "length", "truncated", "19 tokens without an end"),
     ("chat", " \n ", "stop", "empty", None),
     ("chat", "Hello <|u|> there", "stop", "template_leak", "<|u|>"),
@@ -85,7 +85,7 @@ REASONS = [
 
 
 @pytest.mark.parametrize(("prompt", "text", "finish", "reason", "detail"), REASONS)
-def test_each_fault_has_its_reason(prompt: str, text: str, finish: str, reason: str, detail: str | None) -> None:
+def test_each_fault_has_its_reason(prompt: str, text: str | None, finish: str, reason: str, detail: str | None) -> None:
     kept, rejected, _, metrics = cleaned(samples((prompt, text, finish)))
     assert kept.is_empty()
     assert rejected.select("reason", "detail").rows() == [(reason, detail)]

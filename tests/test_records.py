@@ -1,9 +1,15 @@
 """Files of every form give their rows with their places; a file that cannot be read says why."""
 
+import csv
+import io
 import json
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import polars as pl
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from holdfast.errors import UserError
 from holdfast.records import read_records
@@ -41,8 +47,36 @@ def test_a_json_file_may_be_lines_or_wrap_its_rows(tmp_path):
     (tmp_path / "lines.json").write_text("\n".join(json.dumps(row) for row in ROWS))
     (tmp_path / "wrapped.json").write_text(json.dumps({"version": 1, "data": ROWS}, indent=2))
     (tmp_path / "single.json").write_text(json.dumps(ROWS[0], indent=2))
-    for name, expected in (("lines", ROWS), ("wrapped", ROWS), ("single", ROWS[:1])):
+    (tmp_path / "wrapped_in_a_line.json").write_text(json.dumps({"version": 1, "data": ROWS}) + "\n\n")
+    (tmp_path / "single_line.json").write_text(json.dumps(ROWS[0]))
+    wrapped = [("wrapped", ROWS), ("wrapped_in_a_line", ROWS)]
+    for name, expected in [("lines", ROWS), *wrapped, ("single", ROWS[:1]), ("single_line", ROWS[:1])]:
         assert [record.value for record in read_records(str(tmp_path / f"{name}.json"))] == expected
+
+
+# beside plain text, what some call the end of a line and CSV does not, and what CSV writes in quotes
+FIELDS = st.text(
+    st.one_of(st.sampled_from('ab ,;"\n\r\x0b\x0c\x1c\x1d\x1e\x85\u2028\u2029'), st.characters(codec="utf-8"))
+)
+
+
+@given(st.lists(st.tuples(FIELDS, FIELDS), min_size=1, max_size=5))
+def test_csv_is_read_as_it_was_written(rows):
+    rows = [tuple(field.replace("\0", "") for field in row) for row in rows]
+    text = io.StringIO(newline="")
+    writer = csv.writer(text)
+    places = []
+    for row in [("question", "answer"), *rows]:
+        written = text.getvalue()
+        ends = written.count("\n") + written.count("\r") - written.count("\r\n")
+        places.append(f"line {ends + 1}")
+        writer.writerow(row)
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "a.csv"
+        path.write_bytes(text.getvalue().encode())
+        found = list(read_records(str(path)))
+    assert [record.value for record in found] == [{"question": q, "answer": a} for q, a in rows]
+    assert [record.place for record in found] == places[1:]
 
 
 def test_a_byte_order_mark_and_blank_lines_are_no_fault(tmp_path):

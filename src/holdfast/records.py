@@ -1,6 +1,7 @@
 """Rows of a data file in any of the forms that people have, each with its place in the file or its fault."""
 
 import csv
+import io
 import json
 import sys
 import tempfile
@@ -58,11 +59,11 @@ def _form(path: str) -> str:
         raise UserError(f"{path}: is empty")
     if suffix in (".csv", ".tsv"):
         return "csv"
-    if start[:1] == b"[":
-        lines = start.splitlines()
-        return "jsonl" if len(lines) > 1 and _parses_as(list, lines[0]) else "json"
-    if start[:1] == b"{":
-        return "jsonl" if suffix == ".jsonl" or _parses_as(dict, start.splitlines()[0]) else "json"
+    kind = {b"[": list, b"{": dict}.get(start[:1])
+    if kind:
+        lines = start.rstrip().splitlines()
+        rows = len(lines) > 1 and _parses_as(kind, lines[0])  # one line alone may wrap the rows, or be the only one
+        return "jsonl" if rows or (kind is dict and suffix == ".jsonl") else "json"
     if suffix in (".jsonl", ".json", ".parquet"):
         return suffix[1:]
     raise UserError(f"{path}: neither JSONL, JSON, CSV nor Parquet by name or content; set `format` of the source")
@@ -155,7 +156,8 @@ def _csv(path: str) -> Iterator[Record]:
     header = text.split("\n", 1)[0]
     delimiter = max(",;\t", key=header.count)
     csv.field_size_limit(sys.maxsize)
-    reader = csv.reader(text.splitlines(keepends=True), delimiter=delimiter, strict=True)
+    lines = io.StringIO(text, newline="")  # lines end as CSV's do: str.splitlines also cuts at U+2028 and others
+    reader = csv.reader(lines, delimiter=delimiter, strict=True)
     last = 0
     try:
         names = next(reader, [])

@@ -155,6 +155,16 @@ def special_tokens(tokenizer: Any) -> dict[str, int]:
     return {text: token_id for text, token_id in (added | named).items() if text.strip()}
 
 
+def control_tokens(tokenizer: Any, template_text: str) -> set[str]:
+    """Texts of tokens that only a template writes: the special ones, and those others that are in `template_text`.
+
+    Tokens are also added for text that users write: Gemma's are HTML tags.
+    """
+    added = tokenizer.added_tokens_decoder.values()
+    special = {str(token) for token in added if token.special} | set(tokenizer.all_special_tokens)
+    return {text for text in special_tokens(tokenizer) if text in special or text in template_text}
+
+
 def _assistant(template: Template, before: list[Message], after: list[Message], closed: str, stop: int | None) -> str:
     """What opens the assistant's turn: what the generation prompt adds, else what follows the user's closing token."""
     special = special_tokens(template.tokenizer)

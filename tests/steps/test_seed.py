@@ -3,6 +3,7 @@
 import json
 import re
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import pytest
 import yaml
 from hypothesis import given
 from hypothesis import strategies as st
+from tokenizers import AddedToken
 
 from holdfast.errors import UserError
 from holdfast.params.reconstruct import Reconstruct
@@ -29,8 +31,12 @@ def seed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     """A function that runs the step on a template's shape with parameters, and returns the prompts."""
     monkeypatch.chdir(tmp_path)
 
-    def run(shape: str, samples: int = 100, prefix: Any = None, **section: Any) -> pl.DataFrame:
-        tokenizer(SHAPES[shape]).save_pretrained("model")
+    def run(
+        shape: str, samples: int = 100, prefix: Any = None, words: Sequence[str] = (), **section: Any
+    ) -> pl.DataFrame:
+        fast = tokenizer(SHAPES[shape])
+        fast.add_tokens([AddedToken(word, special=False, normalized=False) for word in words])
+        fast.save_pretrained("model")
         params = {"random_seed": 0, "base": "mine", "models": {"mine": {"path": "model"}}, "seed": section}
         params["reconstruct"] = {"samples": samples, "prefix": prefix}
         Path("params.yaml").write_text(yaml.safe_dump(params))
@@ -58,6 +64,29 @@ def test_without_settings_there_is_one_prompt(seed: Any) -> None:
     assert row["samples"] == 100
     assert {"<|eot_id|>", "<s>", "</s>"} <= set(row["marks"])
     assert "assistant" not in row["marks"]  # a word that people use
+
+
+HTML = ["<h1>", "<table>", "</strong>"]
+
+
+@pytest.mark.parametrize(
+    ("shape", "options", "own"),
+    [
+        ("gemma", {}, {"<start_of_turn>", "<end_of_turn>"}),
+        ("chatml", {"system_prompts": "html.jsonl"}, {"<|im_start|>"}),
+        ("chatml_no_think", {}, {"<|im_start|>", "<think>", "</think>"}),
+        ("no_template", {"examples": "examples.jsonl", "examples_per_prompt": 1}, {"</s>"}),
+    ],
+)
+def test_tokens_for_what_users_write_are_no_marks(
+    seed: Any, shape: str, options: dict[str, Any], own: set[str]
+) -> None:
+    """HTML tags are added tokens of Gemma's that are not special; `<think>` is one too, but the template writes it."""
+    lines("html.jsonl", {"system": "You write <h1> and <table>."})
+    lines("examples.jsonl", {"instruction": "What does <h1> mean?"})
+    marks = set(seed(shape, words=HTML, **options)["marks"][0])
+    assert own <= marks
+    assert not marks & set(HTML)
 
 
 def test_system_prompts_by_weight_in_any_order(seed: Any) -> None:

@@ -14,7 +14,7 @@ from holdfast.files import write_table
 from holdfast.params.reconstruct import HandPrefix, Reconstruct
 from holdfast.params.section import read, value
 from holdfast.params.seed import Seed, Slice
-from holdfast.prequery import Prefix, derive, special_tokens
+from holdfast.prequery import Prefix, control_tokens, derive, special_tokens
 from holdfast.step import arguments, run
 from holdfast.tables import PROMPTS, row_id
 from holdfast.template import Message, Refused, Template, eos_ids, load_tokenizer
@@ -75,13 +75,15 @@ def in_context(template: Template, eos: list[int], shown: list[str]) -> Prefix:
     )
 
 
-def marks(tokenizer: Any, prefix: Prefix) -> list[str]:
-    """Texts that show the template inside an instruction: special tokens, and how the assistant's turn opens."""
+def marks(tokenizer: Any, prefix: Prefix, system: str | None) -> list[str]:
+    """Texts that show the template inside an instruction: control tokens, and how the assistant's turn opens."""
     opening = prefix.assistant_text
     for token in special_tokens(tokenizer):
         opening = opening.replace(token, "\n")
     plain = [line.strip() for line in opening.split("\n") if not line.strip().isalpha()]  # "assistant" alone is a word
-    return sorted({*special_tokens(tokenizer), *(line for line in plain if len(line) > 2)})
+    said = (system or "").strip()  # not the template's
+    around = prefix.prefix_text.replace(said, "") + prefix.suffix_text + prefix.assistant_text
+    return sorted({*control_tokens(tokenizer, around), *(line for line in plain if len(line) > 2)})
 
 
 def template_prompts(
@@ -104,7 +106,8 @@ def template_prompts(
                 said = "no system prompt" if system is None else f"the system prompt {system[:60]!r}"
                 raise Refused(f"slice {name} with {said}: {error}") from error
             rendering = json.dumps({"options": settings, "date": seed.date}, sort_keys=True)
-            yield _row("template", name, slice_, system, samples, prefix, marks(template.tokenizer, prefix), rendering)
+            own_text = marks(template.tokenizer, prefix, system)
+            yield _row("template", name, slice_, system, samples, prefix, own_text, rendering)
 
 
 def example_prompts(
@@ -126,7 +129,7 @@ def example_prompts(
         for key, samples in numbers.items():
             shown = random.Random(row_id(random_seed, name, key)).sample(known, seed.examples_per_prompt)
             prefix = in_context(template, eos, shown)
-            found = [*special_tokens(template.tokenizer), _MARK.strip()]
+            found = [*control_tokens(template.tokenizer, ""), _MARK.strip()]
             yield _row("in_context", name, seed.slices[name], None, samples, prefix, sorted(found), "{}")
 
 

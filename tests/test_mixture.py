@@ -144,10 +144,12 @@ def test_duplicates_within_and_across_sources():
 
 
 def test_evaluation_items_are_taken_out():
-    rows = pl.DataFrame({"row_id": ["a", "b"], "question_key": ["x", "y"]})
+    rows = pl.DataFrame({"row_id": ["a", "b", "c"], "question_keys": [["x"], ["y"], ["x", "y", "z"]]})
     kept, dropped = drop_evaluation(rows, {"y": "suite.jsonl item 3"})
     assert kept["row_id"].to_list() == ["a"]
-    assert dropped.select("row_id", "reason", "detail").rows() == [("b", "in_evaluation", "suite.jsonl item 3")]
+    named = [(row, "in_evaluation", "suite.jsonl item 3") for row in ("b", "c")]
+    assert dropped.select("row_id", "reason", "detail").rows() == named
+    assert drop_evaluation(rows, {})[0].equals(rows)
 
 
 def test_runs_are_named_for_arm_and_training_seed():

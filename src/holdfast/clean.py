@@ -8,6 +8,7 @@ from holdfast.language import languages
 from holdfast.loops import looped_share
 from holdfast.params.reconstruct import Clean
 from holdfast.tables import INSTRUCTIONS, REJECTED_INSTRUCTIONS, row_id
+from holdfast.user_turns import earlier_turns
 
 # Control tokens as the common families write them, for text that spells them out in pieces
 _CONTROL = r"<\|[^|<>\s]{1,40}\|?>|\[/?INST\]|<</?SYS>>|</?s>|<(?:start|end)_of_turn>"
@@ -21,10 +22,33 @@ _ASSISTANT = (
 
 def reasons(turns: pl.DataFrame, clean: Clean) -> pl.DataFrame:
     """`turns` (of `holdfast.user_turns`) with `found` (the text's language or "und"), and `reason` and `detail` of the
-    first fault found, null where the row is an instruction.
+    first fault found, null where the row is an instruction. A fault of an earlier user turn is the conversation's.
 
     Reasons: engine_error, truncated, empty, template_leak, wrong_role, too_short, too_long, repetition, wrong_language.
     """
+    judged = _judged(turns, clean)
+    before = earlier_turns(turns)
+    if before.is_empty():
+        return judged
+    faults = (
+        _judged(before.with_columns(ended=True), clean)  # else there would be no turn after it
+        .filter(pl.col("reason").is_not_null())
+        .sort("turn")
+        .group_by("sample_id")
+        .agg(earlier=pl.first("reason"), place=pl.format("turn {}: {}", "turn", pl.col("detail").fill_null("")).first())
+    )
+    return (
+        judged.join(faults, on="sample_id", how="left", maintain_order="left")
+        .with_columns(
+            reason=pl.coalesce("reason", "earlier"),
+            detail=pl.when(pl.col("reason").is_null()).then("place").otherwise("detail"),
+        )
+        .drop("earlier", "place")
+    )
+
+
+def _judged(turns: pl.DataFrame, clean: Clean) -> pl.DataFrame:
+    """`turns` with `found`, `reason` and `detail` of its own text."""
     text = pl.col("instruction")
     mark = _first_mark(turns)
     length = text.str.len_chars()

@@ -47,8 +47,9 @@ def drop_duplicates(rows: pl.DataFrame, precedence: list[str]) -> tuple[pl.DataF
 
 
 def drop_evaluation(rows: pl.DataFrame, items: Mapping[str, str]) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """Take out rows whose last question is an evaluation item's; `items` maps the question's key to the item's name."""
-    name = pl.col("question_key").replace_strict(dict(items), default=None, return_dtype=pl.String)
+    """Take out rows in which a question is an evaluation item's; `items` maps the question's key to the item's name."""
+    names = pl.element().replace_strict(dict(items), default=None, return_dtype=pl.String)
+    name = pl.col("question_keys").list.eval(names).list.drop_nulls().list.first()
     rows = rows.with_columns(detail=name).with_columns(
         reason=pl.when(pl.col("detail").is_not_null()).then(pl.lit("in_evaluation"))
     )

@@ -34,7 +34,7 @@ def _row(source: str, origin: str, messages: list[dict[str, Any]], tools: str | 
         "tools": tools,
         "content_key": row_id(text, tools or ""),
         "prompt_key": key(*asked),
-        "question_key": key(questions[-1]),
+        "question_keys": [key(question) for question in questions],
     }
 
 

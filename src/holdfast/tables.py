@@ -49,8 +49,8 @@ REJECTED_INSTRUCTIONS = {
 CONTAMINATION = {
     "instruction_id": pl.String,
     "suite": pl.String,  # or the benchmark's file
-    "item_id": pl.String,  # the item with the longest span
-    "items": pl.Int64,  # how many of the suite's items overlap
+    "item_id": pl.String,  # the item with the longest span in any user turn
+    "items": pl.Int64,  # how many of the suite's items overlap with that turn
     "kind": pl.String,  # exact: all words of both; ngram
     "span": pl.String,  # the words in common
 }
@@ -139,7 +139,8 @@ CUBE = {  # one row per candidate and judge
     "reading": pl.String,
     "attempts": pl.Int64,
 }
-MIXABLE = {  # what a mixture is drawn from; data/mix/<arm>/train.parquet has these columns but the keys, and `messages`
+# what a mixture is drawn from; data/mix/<arm>/train.parquet has these columns but the keys, and `messages`
+MIXABLE: dict[str, Any] = {
     "source": pl.String,
     "row_id": pl.String,  # of rehearsal rows the candidate_id
     "slice": pl.String,
@@ -152,7 +153,7 @@ MIXABLE = {  # what a mixture is drawn from; data/mix/<arm>/train.parquet has th
     "tools": pl.String,  # JSON text of the tools on offer
     "content_key": pl.String,  # equal for equal conversations
     "prompt_key": pl.String,  # equal for the same turns up to the last answer
-    "question_key": pl.String,  # equal for the same last question
+    "question_keys": pl.List(pl.String),  # of every question of the user, equal for the same one
     "tokens": pl.Int64,  # of the whole conversation in the base model's template
     "truncated": pl.Boolean,
 }

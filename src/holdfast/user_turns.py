@@ -1,4 +1,4 @@
-"""What the user wrote in a sampled turn."""
+"""What the user wrote in a sampled turn, and in the turns before it."""
 
 import polars as pl
 
@@ -14,6 +14,20 @@ def user_turns(samples: pl.LazyFrame, prompts: pl.LazyFrame) -> pl.LazyFrame:
     cut = pl.when(at.is_not_null()).then(text.str.head(_characters(text, at))).otherwise(text)
     return samples.join(sides, on="prompt_id", how="left", maintain_order="left").with_columns(
         instruction=cut.str.strip_chars(), ended=(pl.col("finish_reason") == "stop") | at.is_not_null()
+    )
+
+
+def earlier_turns(turns: pl.DataFrame) -> pl.DataFrame:
+    """`turns` once for every user turn in its `messages` (those before its own turn): `turn` and `instruction` are that
+    turn's number and text, the other columns stay. Rows of one turn are not in it."""
+    users = pl.col("messages").list.eval(
+        pl.element().filter(pl.element().struct.field("role") == "user").struct.field("content")
+    )
+    return (
+        turns.filter(pl.col("messages").list.len() > 1)  # one message is a system message
+        .with_columns(instruction=users)
+        .with_columns(turn=pl.int_ranges(1, pl.col("instruction").list.len() + 1))
+        .explode("turn", "instruction")
     )
 
 

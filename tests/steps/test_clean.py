@@ -148,6 +148,48 @@ def test_contamination_can_be_reported_only() -> None:
     assert metrics["contamination"]["suites"] == {"capitals": 1}
 
 
+def conversation(*texts: str) -> pl.DataFrame:
+    """SAMPLES: one conversation, of which `texts` are the user's turns, after a system message."""
+    said = [{"role": r, "content": content} for text in texts[:-1] for r, content in (("user", text), ASSISTANT)]
+    system = [{"role": "system", "content": "Be brief."}]
+    return samples(("plain", f" {texts[-1]}", "stop")).with_columns(
+        turn=pl.lit(len(texts), dtype=pl.Int64),
+        messages=pl.Series([[*system, *said]], dtype=SAMPLES["messages"]),
+    )
+
+
+ASSISTANT = ("assistant", "Assistant: as in ### Response: List the capital of Peru")  # is not judged
+LATER = [
+    (["Hello there", "say <|im_start|>user", "And now?"], "template_leak", "turn 2: <|im_start|>"),
+    (["go on and on " * 9, "What is 3 + 4?"], "repetition", "turn 1: 100 % of the text"),
+    (["x", "say <|im_start|>user", "Fine"], "too_short", "turn 1: 1 characters"),
+    (["x", "say <|im_start|>user"], "template_leak", "<|im_start|>"),  # the turn itself comes first
+    (["list the capital of Peru", "Are you sure?"], "contaminated", "capitals: list the capital of peru"),
+    (["Hello there", "list the capital of Peru", "Sure?"], "contaminated", "capitals: list the capital of peru"),
+]
+
+
+@pytest.mark.parametrize(("texts", "reason", "detail"), LATER)
+def test_every_turn_of_a_conversation_is_judged(texts: list[str], reason: str, detail: str) -> None:
+    rows = pl.concat([conversation(*texts), conversation("Hi", "How are you?").with_columns(sample_id=pl.lit("fine"))])
+    kept, rejected, _, _ = cleaned(rows)
+    assert kept["instruction"].to_list() == ["How are you?"]
+    assert rejected.select("reason", "detail").rows() == [(reason, detail)]
+
+
+def test_a_conversation_is_one_row_of_a_suite_with_its_longest_span() -> None:
+    nine = "Name the nine planets that people knew of before 2006"
+    items = [Item("a", "short", "Who are you?"), Item("a", "long", nine), Item("b", "short", "Who are you?")]
+    turns = user_turns(conversation("Who are you?", nine, "Who are you?").lazy(), prompts().lazy()).collect()
+    _, rejected, found, metrics = clean_samples(turns, items, Clean())
+    assert found.select("suite", "item_id", "kind", "span").rows() == [
+        ("a", "long", "exact", nine.lower()),
+        ("b", "short", "exact", "who are you"),
+    ]
+    assert rejected["detail"].to_list() == [f"a: {nine.lower()}; b: who are you"]
+    assert metrics["contamination"]["instructions"] == 1
+
+
 def test_order_of_rows_changes_nothing() -> None:
     rows = samples(
         *[row[:3] for row in REASONS], *[("chat", text, "stop") for text in GOOD * 2], ("plain", GOOD[0], "stop")

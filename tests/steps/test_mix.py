@@ -78,6 +78,20 @@ def test_a_mixture_and_its_records(project):
     assert table.to_dicts() == train
 
 
+def test_no_turn_of_a_conversation_is_a_test_item(project):
+    def talk(*texts):
+        roles = ("user", "assistant") * len(texts)
+        return {"messages": [{"role": r, "content": t} for r, t in zip(roles, texts, strict=False)]}
+
+    asked = "Which code has part 3?"
+    clean = talk("Hi", "Hello", "And you?", f"You asked: {asked}")
+    write_lines("talk.jsonl", [talk(asked, "21", "Sure?", "Yes"), talk("Hi", "Yes?", asked, "21"), clean])
+    train = project({"talk": {"path": "talk.jsonl"}}, {"sources": {"talk": 1.0}}, {"validation": 0})
+    assert [row["messages"] for row in train] == [clean["messages"]]
+    rejected = pl.read_parquet("out/rejected.parquet")
+    assert rejected.select("reason", "detail").rows() == [("in_evaluation", "suite.jsonl x1")] * 2
+
+
 def test_the_card_is_one_that_hugging_face_reads(project, tmp_path):
     import datasets
     import huggingface_hub

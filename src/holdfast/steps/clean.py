@@ -14,14 +14,23 @@ from holdfast.params.section import read, value
 from holdfast.quality import quality
 from holdfast.step import arguments, run
 from holdfast.tables import CONTAMINATION, INSTRUCTIONS, PROMPTS, REJECTED_INSTRUCTIONS, SAMPLES
-from holdfast.user_turns import user_turns
+from holdfast.user_turns import earlier_turns, user_turns
 
 
 def contaminated(instructions: pl.DataFrame, items: list[Item], ngram: int) -> pl.DataFrame:
-    """CONTAMINATION: every instruction and suite that overlap."""
-    found = hits(instructions["instruction"], items, ngram)
-    ids = instructions["instruction_id"].gather(found["row"])
-    return found.with_columns(instruction_id=ids).select(list(CONTAMINATION)).sort("instruction_id", "suite")
+    """CONTAMINATION: every instruction and suite that overlap; of several user turns that with the longest span."""
+    length = pl.col("messages").list.len()
+    several = instructions.filter(length > 2).with_columns(pl.col("messages").list.head(length - 1))
+    turns = pl.concat(frame.select("instruction_id", "instruction") for frame in (instructions, earlier_turns(several)))
+    found = hits(turns["instruction"], items, ngram)
+    ids = turns["instruction_id"].gather(found["row"])
+    longest = pl.col("span").str.count_matches(" ")
+    return (
+        found.with_columns(instruction_id=ids)
+        .sort("instruction_id", "suite", -longest.cast(pl.Int64), "item_id", "kind")
+        .unique(["instruction_id", "suite"], keep="first", maintain_order=True)
+        .select(list(CONTAMINATION))
+    )
 
 
 def drop_contaminated(instructions: pl.DataFrame, found: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:

@@ -21,6 +21,7 @@ SAMPLING = Sampling(max_tokens=8)
 def _here(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(openai, "BACKOFF_S", 0.002)
+    openai.SPENT.clear()
 
 
 def questions(count, start=0):
@@ -102,9 +103,14 @@ def test_the_spending_cap_stops_cleanly_and_the_next_run_goes_on():
         first = sum(server.answered.values())
         assert 10 < first < 100
         assert float(re.search(r"(\d+) spent", str(stopped.value))[1]) <= 200
+        with pytest.raises(UserError, match="spent in this job"):
+            ask("m", capped, questions(100), 100, step="test")
+        again = sum(server.answered.values())
+        assert again < 1.5 * first, "what a model spent counts over all that a job asks"
+        openai.SPENT.clear()  # as in another job
         with pytest.raises(UserError, match="spending_cap"):
             ask("m", capped, questions(100), 100, step="test")
-        assert first < sum(server.answered.values()) < 100
+        assert 1.5 * first < sum(server.answered.values()) < 100
         ask("m", model(server, rates=rates), questions(100), 100, step="test")
     assert set(server.answered.values()) == {1}
     with pytest.raises(UserError, match="needs models"):
@@ -128,6 +134,54 @@ def test_the_key_comes_from_the_environment_and_is_shown_nowhere(monkeypatch, tm
     monkeypatch.delenv("TEST_KEY")
     with pytest.raises(UserError, match="TEST_KEY holds no API key"):
         ask("m", keyed, questions(1, start=99), 1, step="test")
+
+
+@pytest.mark.parametrize("ending", ["\n", "\r", "\r\n", " "])
+def test_a_key_may_end_as_a_line_does(monkeypatch, ending):
+    monkeypatch.setenv("TEST_KEY", f"sk-very-secret{ending}")
+    with served() as server:
+        ask("m", model(server, api_key_env="TEST_KEY"), questions(1), 1, step="test")
+        assert {headers["authorization"] for headers in server.headers} == {"Bearer sk-very-secret"}
+
+
+@pytest.mark.parametrize("key", ["sk-very\nsecret", "sk-very\x7fsecret", "sk-very-sécret"])
+def test_a_key_that_no_header_carries_is_refused_unshown(monkeypatch, capfd, key):
+    monkeypatch.setenv("TEST_KEY", key)
+    with served() as server, pytest.raises(UserError, match="TEST_KEY holds characters other than") as refused:
+        ask("m", model(server, api_key_env="TEST_KEY"), questions(1), 1, step="test")
+    assert not server.headers
+    shown = capfd.readouterr()
+    assert "sk-very" not in str(refused.value) + shown.out + shown.err
+
+
+def test_a_failing_connection_does_not_show_the_key(monkeypatch):
+    monkeypatch.setenv("TEST_KEY", "sk-very-secret")
+    monkeypatch.setattr(openai, "TRIES", 1)
+    bad = (200, {"sk-very-secret bad": "x"}, "")
+    with served(lambda b, n: bad) as server, pytest.raises(UserError, match="does not answer") as stopped:
+        ask("m", model(server, api_key_env="TEST_KEY"), questions(1), 1, step="test")
+    assert "very-secret" not in str(stopped.value)
+
+
+def test_a_body_that_is_not_what_its_headers_say_is_asked_again(monkeypatch):
+    garbage = (200, {"Content-Encoding": "gzip"}, "this is not gzip")
+    with served(lambda b, n: garbage if n <= 2 else None) as server:
+        answers = ask("m", model(server), questions(3), 3, step="test").collect()
+        assert answers["error"].null_count() == 3
+        assert set(server.tries.values()) == {3}
+        monkeypatch.setattr(openai, "TRIES", 2)
+        server.misbehave = lambda b, n: garbage
+        patient = model(server, max_failed_share=1.0)
+        failed = ask("m", patient, questions(1, start=9), 1, step="test").collect()
+    assert failed["error"].to_list() == ["unusable_answer"]
+    assert "DecodingError" in failed["detail"][0]
+
+
+@pytest.mark.parametrize("url", ["http://[::1/v1", "localhost:8000/v1", "http://host:port/v1", "http://a\nb/v1"])
+def test_a_url_that_is_none_is_refused_at_once(url):
+    wrong = Model(path="m", engine="openai", url=url)
+    with pytest.raises(UserError, match=r"is no address to ask.*correct models\.m\.url"):
+        ask("m", wrong, questions(1), 1, step="test")
 
 
 def test_an_endpoint_that_is_not_there_is_named(monkeypatch):

@@ -4,6 +4,7 @@ import asyncio
 import os
 import random
 import time
+from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -16,6 +17,7 @@ from holdfast.request import Answer, Request
 
 TRIES = 8  # of one request, first one included
 BACKOFF_S, BACKOFF_CAP_S = 0.5, 60.0
+SPENT: defaultdict[str, float] = defaultdict(float)  # money by model's name, of this process: a job may ask repeatedly
 
 
 class Pace:
@@ -47,12 +49,17 @@ class OpenAIEngine:
         if model.spending_cap and not (model.rates.input_per_million_tokens or model.rates.output_per_million_tokens):
             raise UserError(f"params.yaml: models.{name}.spending_cap needs models.{name}.rates to count money by")
         self.name, self.model = name, model
-        self.key = os.environ.get(model.api_key_env, "") if model.api_key_env else ""
+        self.key = os.environ.get(model.api_key_env, "").strip() if model.api_key_env else ""
         if model.api_key_env and not self.key:
             raise UserError(f"model {name}: the environment variable {model.api_key_env} holds no API key; export it")
+        if not (self.key.isascii() and self.key.isprintable()):  # a header cannot carry it
+            raise UserError(
+                f"model {name}: the key in the environment variable {model.api_key_env} holds characters other than"
+                " printable ASCII; export it again, on one line"
+            )
         self.requests_pace = Pace(model.requests_per_minute)
         self.tokens_pace = Pace(model.tokens_per_minute)
-        self.spent = self.reserved = 0.0
+        self.reserved = 0.0
         self.answered = False  # the endpoint has given one good answer
         self.running: set[asyncio.Task[Answer]] = set()
         self.loop = asyncio.new_event_loop()
@@ -91,14 +98,14 @@ class OpenAIEngine:
                 task.result()  # raises what no other request would survive either
         if capped:
             raise UserError(
-                f"model {self.name}: spending_cap ({self.model.spending_cap:g}) reached: {self.spent:.4g} spent in "
-                "this run; finished rows are kept: raise the cap, or run again for another run's worth"
+                f"model {self.name}: spending_cap ({self.model.spending_cap:g}) reached: {SPENT[self.name]:.4g} spent "
+                "in this job; finished rows are kept: raise the cap, or run again, which may spend as much again"
             )
 
     def _reserve(self, request: Request) -> bool:
         """Set aside what `request` may cost at most; False when that would pass the cap."""
         most = self._most(request)
-        if self.model.spending_cap and self.spent + self.reserved + most > self.model.spending_cap:
+        if self.model.spending_cap and SPENT[self.name] + self.reserved + most > self.model.spending_cap:
             return False
         self.reserved += most
         return True
@@ -125,8 +132,13 @@ class OpenAIEngine:
                     path, body = body_of(self.model, request)
                     reply = await self.client.post(f"{(self.model.url or '').rstrip('/')}/{path}", json=body)
                     answer = read_answer(key, request, read_json(reply), begun)
+                except (httpx.InvalidURL, httpx.UnsupportedProtocol) as error:
+                    why = f"{self.model.url} is no address to ask: {self._redact(str(error))}"
+                    raise UserError(f"model {self.name}: {why}; correct models.{self.name}.url") from None
                 except httpx.TransportError as error:
                     fault, detail = "unreachable", f"{type(error).__name__} {error}".strip()
+                except httpx.RequestError as error:  # a body that is not what its headers say
+                    fault, detail = "unusable_answer", f"{type(error).__name__} {error}".strip()
                 except Hopeless as error:
                     what = f"model {self.name}: {self.model.url} refuses us: {self._redact(str(error))}"
                     where = self.model.api_key_env or f"models.{self.name}.api_key_env"
@@ -139,7 +151,7 @@ class OpenAIEngine:
                         break
                 else:
                     used = answer.prompt_tokens + answer.output_tokens
-                    self.spent += self._cost(answer.prompt_tokens, answer.output_tokens)
+                    SPENT[self.name] += self._cost(answer.prompt_tokens, answer.output_tokens)
                     self.answered = True
                     return answer
                 finally:
@@ -148,9 +160,8 @@ class OpenAIEngine:
                     wait_s += chance.uniform(0, min(BACKOFF_CAP_S, BACKOFF_S * 2**attempt))
                     await asyncio.sleep(wait_s)
             if fault == "unreachable" and not self.answered:
-                raise UserError(
-                    f"model {self.name}: {self.model.url} does not answer: {detail}; is it running, is the url right?"
-                )
+                what = f"model {self.name}: {self.model.url} does not answer: {self._redact(detail)}"
+                raise UserError(f"{what}; is it running, is the url right?")
             return Answer(key, time_s=round(time.monotonic() - begun, 6), error=fault, detail=self._redact(detail))
         finally:
             self.reserved -= self._most(request)

@@ -69,7 +69,10 @@ class Model(Section):
         None, gt=0, description="openai: rate limit, prompt and output tokens together"
     )
     spending_cap: float | None = Field(
-        None, gt=0, description="openai: a run stops cleanly at this much money, by `rates`"
+        None,
+        gt=0,
+        description="openai: a job (one step with this model) stops cleanly at this much money, by `rates`; each job of"
+        " a build may spend as much",
     )
     timeout_s: float = Field(120.0, gt=0, description="openai: time-out of one request, in seconds")
     max_failed_share: float = Field(

@@ -11,6 +11,7 @@ import yaml
 
 from holdfast import plan
 from holdfast.files import write_table
+from holdfast.params.evaluate import HarnessSuite
 from holdfast.params.whole import Params
 from holdfast.plan_rows import Rows, rows_of
 from holdfast.tables import GENERATIONS, INSTRUCTIONS, row_id
@@ -106,6 +107,53 @@ def test_before_the_inputs_are_there_it_is_an_upper_bound(params: Params) -> Non
     assert (upper.asked, upper.estimate) == (5 * params.generate.samples, True)
 
 
+def test_a_bound_holds_what_is_asked_once_the_inputs_are_there(params: Params) -> None:
+    parsing = params.score.model_copy(update={"reading": "parse", "attempts": 3})
+    params = params.model_copy(update={"score": parsing})
+    longest = params.reconstruct.sampling.max_tokens, params.generate.sampling.max_tokens  # tokens
+    [generating], [judging] = (rows_of(shell, params, lambda path: False) for shell in (GENERATE, SCORE))
+    candidates = params.reconstruct.samples * params.generate.samples
+    assert generating.prompt_tokens >= candidates * longest[0]  # type: ignore[operator]
+    assert generating.money == pytest.approx((generating.prompt_tokens * 2 + generating.output_tokens * 10) / 1e6)  # type: ignore[operator]
+    assert judging.asked == candidates * 3
+    rubric = Path("rubric.md").stat().st_size // 4
+    assert judging.prompt_tokens >= judging.asked * (sum(longest) + rubric)  # type: ignore[operator]
+
+    count, texts = 5, ["four" * tokens for tokens in longest]
+    one = instructions(count).with_columns(messages=pl.lit([{"role": "user", "content": texts[0]}]))
+    write_table(one, "instructions.parquet", INSTRUCTIONS)
+    written = pl.DataFrame(
+        {"candidate_id": [row_id(n) for n in range(count)], "instruction_id": one["instruction_id"],
+         "response": [f"{n}{texts[1][1:]}" for n in range(count)]}
+    )  # fmt: skip
+    whole = {
+        name: written[name] if name in written.columns else pl.lit(None, kind) for name, kind in GENERATIONS.items()
+    }
+    write_table(written.select(**whole), "generations.parquet", GENERATIONS)
+    [counted] = rows_of(SCORE, params, lambda path: True)
+    assert (counted.asked, counted.estimate) == (count * 3, True), "each may be asked three times"
+    assert counted.prompt_tokens * judging.asked <= judging.prompt_tokens * counted.asked  # type: ignore[operator]
+    greedy = params.score.sampling.model_copy(update={"temperature": 0.0})
+    params = params.model_copy(update={"score": parsing.model_copy(update={"sampling": greedy})})
+    [once] = rows_of(SCORE, params, lambda path: True)
+    assert (once.asked, once.estimate) == (count, False)
+
+
+def test_the_harness_is_said_not_to_be_counted(params: Params) -> None:
+    suites = params.evaluate.suites | {"mmlu": HarnessSuite(kind="lm_eval", tasks=["mmlu"])}
+    params = params.model_copy(update={"evaluate": params.evaluate.model_copy(update={"suites": suites})})
+    shell = "envs/job evaluate-base -- python -m holdfast.steps.evaluate --params base --arm base --model m"
+    rows = rows_of(shell, params, lambda path: False)
+    assert [row.asked for row in rows] == [None, None]
+    assert rows[1].uncounted == "mmlu: the harness's requests are not counted"
+
+
+def test_a_training_job_needs_the_gpus_of_train(params: Params) -> None:
+    params = params.model_copy(update={"train": params.train.model_copy(update={"gpus": 8})})
+    assert plan.gpus_of("exec envs/job train-a -- python -m holdfast.steps.train --params train", [], params) == 8
+    assert plan.gpus_of("exec envs/job mix-a -- python -m holdfast.steps.mix --params train", [], params) == 0
+
+
 def test_a_job_without_a_model_asks_nothing(params: Params) -> None:
     assert rows_of(GENERATE.replace("steps.generate", "steps.mix"), params, lambda path: True) == []
 
@@ -119,12 +167,21 @@ def test_the_text_says_what_counts() -> None:
     assert list(plan.text(steps)) == [
         "generate-base: 30 minutes on 2 GPUs",
         "    generate.samples: 3 → 4",
-        "    base: at most 1000 rows to ask, 500 reused; tokens: about 20000 in, at most 64000 out, at most 1.25 money",
+        "    base: at most 1000 rows to ask, 500 reused; tokens: up to about 20000 in, at most 64000 out,"
+        " up to about 1.25 money",
         "filter (if what it reads changes)",
         "    after generate-base",
         "2 jobs: at most 1000 model calls, 500 rows reused, at most 64000 output tokens, 30 minutes,"
-        " 1 jobs of unknown duration, 1.0 GPU-hours, at most 1.25 money",
+        " 1.0 GPU-hours, 1 jobs of unknown duration, up to about 1.25 money",
     ]
+    training = plan.Planned("train-mixed", True, ["never built"], [], None, 8)
+    assert list(plan.text([training]))[-1].endswith("0 seconds, 1 jobs of unknown duration (1 of them on GPUs)")
+    harness = row._replace(asked=None, money=0.0, uncounted="mmlu: the harness's requests are not counted")
+    said = list(plan.text([*steps, plan.Planned("evaluate-base", True, ["never built"], [row, harness], None, 2)]))
+    assert said[-2] == "    base: mmlu: the harness's requests are not counted"
+    assert "at most" not in said[-1]
+    assert "up to" not in said[-1]
+    assert said[-1].endswith("and what is not counted above")
     assert list(plan.text([])) == ["Nothing to do: everything is up to date."]
 
 

@@ -22,7 +22,7 @@ from holdfast.progress import Progress
 from holdfast.request import PERMANENT, Answer, Request, request_key
 from holdfast.stopping import stopping_cleanly
 
-__all__ = ["ANSWERS", "Pending", "Request", "ask", "pending"]
+__all__ = ["ANSWERS", "Pending", "Request", "about_tokens", "ask", "pending"]
 
 ANSWERS: dict[str, pl.DataType | type[pl.DataType]] = {
     "id": pl.String,
@@ -122,11 +122,15 @@ def pending(
         known.add(key)
         asked += 1
         output_tokens += request.sampling.max_tokens
-        if request.prompt_ids is not None:
-            prompt_tokens += len(request.prompt_ids)
-        else:
-            prompt_tokens += sum(len(content) for _, content in request.messages or ()) // 4 + 1
+        prompt_tokens += about_tokens(request)
     return Pending(asked, reused, prompt_tokens, output_tokens, model.rates.rows_per_s or journal.speed(step))
+
+
+def about_tokens(request: Request) -> int:
+    """Tokens of the prompt: exact for ids, else estimated, four characters a token."""
+    if request.prompt_ids is not None:
+        return len(request.prompt_ids)
+    return sum(len(content) for _, content in request.messages or ()) // 4 + 1
 
 
 def _missing(

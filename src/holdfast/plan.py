@@ -66,7 +66,8 @@ def plan() -> list[Planned]:
         if name in due:
             why = list(reasons(changes.get(name, []), stages[name], lock.get(name, {}), values, due, maker))
             rows = rows_of(stages[name]["cmd"], params, known)
-            planned.append(Planned(name, name in changes, why, rows, hours_of(name, rows), gpus_of(rows, params)))
+            gpus = gpus_of(stages[name]["cmd"], rows, params)
+            planned.append(Planned(name, name in changes, why, rows, hours_of(name, rows), gpus))
         elif name in restorable:
             planned.append(Planned(name, True, ["outputs are missing or altered; the cache has them"], [], 0.0, 0))
     return planned
@@ -74,15 +75,17 @@ def plan() -> list[Planned]:
 
 def hours_of(stage: str, rows: list[Rows]) -> float | None:
     """By the speed of the models that are asked, or as long as the job took last time."""
-    if rows:
+    if rows and not any(row.uncounted for row in rows):
         hours = [row.hours for row in rows if row.hours is not None]
         return sum(hours) if len(hours) == len(rows) else None
     seconds = job.last_duration_s(stage)
     return None if seconds is None else seconds / 3600
 
 
-def gpus_of(rows: list[Rows], params: whole.Params) -> int:
-    """GPUs that the job's model needs; an arm runs under the base model's settings."""
+def gpus_of(command: str, rows: list[Rows], params: whole.Params) -> int:
+    """GPUs that the job's models need; an arm is evaluated under the base model's settings."""
+    if "holdfast.steps.train" in command.split():
+        return params.train.gpus
     return max((params.models.get(row.model, params.models[params.base]).gpus for row in rows), default=0)
 
 
@@ -176,20 +179,25 @@ def text(planned: list[Planned]) -> Iterator[str]:
 
 
 def total(planned: list[Planned]) -> str:
-    """The last line: everything together."""
+    """The last line: everything together. What is not counted makes the rest no upper bound."""
     rows = [row for step in planned for row in step.rows]
-    most = "at most " if any(row.estimate for row in rows) else ""
-    unknown = sum(step.hours is None for step in planned)
+    uncounted = any(row.uncounted for row in rows)
+    most = "at most " if any(row.estimate for row in rows) and not uncounted else ""
+    unknown = [step for step in planned if step.hours is None]
     gpu_hours = sum((step.hours or 0) * step.gpus for step in planned)
+    waiting = sum(step.gpus > 0 for step in unknown)
+    on_gpus = f" ({waiting} of them on GPUs)" if waiting else ""
     money = sum(row.money for row in rows)
+    unpriced = uncounted or any(row.money and row.prompt_tokens is None for row in rows)
     parts = [
         f"{len(planned)} jobs: {most}{sum(row.asked or 0 for row in rows)} model calls",
         f"{sum(row.reused for row in rows)} rows reused",
-        f"{most}{sum(row.output_tokens for row in rows)} output tokens",
+        f"{'' if uncounted else 'at most '}{sum(row.output_tokens for row in rows)} output tokens",
         shown(sum(step.hours or 0 for step in planned)),
-        f"{unknown} jobs of unknown duration" if unknown else "",
         f"{gpu_hours:.1f} GPU-hours" if gpu_hours else "",
-        f"{most}{money:.2f} money" if money else "",
+        f"{len(unknown)} jobs of unknown duration{on_gpus}" if unknown else "",
+        f"{'about' if unpriced else 'up to about'} {money:.2f} money" if money else "",
+        "and what is not counted above" if uncounted else "",
     ]
     return ", ".join(filter(None, parts))
 
@@ -197,10 +205,12 @@ def total(planned: list[Planned]) -> str:
 def line(row: Rows) -> str:
     """One model's rows."""
     if row.asked is None:
-        return f"{row.model}: as many rows as the suites have, which are yet to be built"
+        return f"{row.model}: {row.uncounted}"
     most = "at most " if row.estimate else ""
-    prompt = "?" if row.prompt_tokens is None else f"about {row.prompt_tokens}"
-    cost = f", {most}{row.money:.2f} money" if row.money else ""
+    upper = "up to about" if row.estimate else "about"
+    prompt = "?" if row.prompt_tokens is None else f"{upper} {row.prompt_tokens}"
+    cost = f", up to about {row.money:.2f} money" if row.money else ""
+    cost += " and that of the prompts" if row.money and row.prompt_tokens is None else ""
     return (
         f"{row.model}: {most}{row.asked} rows to ask, {row.reused} reused;"
         f" tokens: {prompt} in, at most {row.output_tokens} out{cost}"

@@ -1,7 +1,9 @@
 """How many rows a stale job would ask of a model and how many it would reuse, counted without starting one.
 
 Where everything that a job reads is as it will be, its own `requests` are counted against the journal, exactly. Where a
-stage above has yet to run, the count is an upper estimate from params.yaml.
+stage above has yet to run, the rows and the output tokens are upper bounds from params.yaml. Prompt tokens, and so
+money, are estimates always: texts count four characters a token, and what one model wrote in so many tokens may be more
+of them to another.
 """
 
 import shlex
@@ -11,9 +13,11 @@ from typing import NamedTuple
 
 import polars as pl
 
+from holdfast import seeds
 from holdfast.errors import UserError
 from holdfast.files import scan_table
-from holdfast.inference import Pending, Request, pending
+from holdfast.inference import Pending, Request, about_tokens, pending
+from holdfast.params.evaluate import HarnessSuite
 from holdfast.params.models import Model
 from holdfast.params.whole import Params
 from holdfast.steps import evaluate, generate, reconstruct, score
@@ -22,17 +26,21 @@ from holdfast.tables import GENERATIONS, INSTRUCTIONS, PROMPTS
 Known = Callable[[str], bool]  # whether a file is there and will not be made anew
 
 
+TEMPLATE_TOKENS = 32  # what a chat template and the judge's tags put around a text
+
+
 class Rows(NamedTuple):
-    """What one job asks of one model. Tokens are upper bounds or estimates; None: not known before the inputs are."""
+    """What one job asks of one model. Output tokens are an upper bound, prompt tokens and money estimates of one."""
 
     model: str
-    asked: int | None  # None: not known before the suites are there
+    asked: int | None  # None: not counted, for the reason in `uncounted`
     reused: int
-    prompt_tokens: int | None
+    prompt_tokens: int | None  # None: not known before the inputs are
     output_tokens: int
     hours: float | None
     money: float
-    estimate: bool  # an upper bound: a stage above has yet to run
+    estimate: bool  # an upper bound: a stage above has yet to run, or what cannot be read is asked again
+    uncounted: str = ""
 
 
 def rows_of(shell: str, params: Params, known: Known) -> list[Rows]:
@@ -56,16 +64,27 @@ def _arguments(command: list[str]) -> dict[str, list[str]]:
 
 def _reconstruct(args: dict[str, list[str]], params: Params, known: Known) -> list[Rows]:
     settings, model = params.reconstruct, params.models[params.base]
-    further = 0
-    if settings.multi_turn.share > 0:  # an answer and a further user turn for each turn after the first
-        further = round(settings.samples * settings.multi_turn.share) * 2 * (settings.multi_turn.max_turns - 1)
+    further, turns = 0, settings.multi_turn
+    if turns.share > 0:  # an answer and a further user turn for each turn after the first
+        further = round(settings.samples * turns.share) * 2 * (turns.max_turns - 1)
     longest = settings.sampling.max_tokens
+    again = [_upper(params.base, model, "reconstruct", further, max(longest, turns.answer.max_tokens))]
     if not known(args["prompts"][0]):
-        return [_upper(params.base, model, "reconstruct", settings.samples + further, longest)]
+        return [_upper(params.base, model, "reconstruct", settings.samples, longest), *(again if further else [])]
     prompts = scan_table(args["prompts"][0], PROMPTS).sort("prompt_id").collect()
     requests = reconstruct.requests(prompts, settings.sampling, params.random_seed)
     rows = [_count(params.base, model, "reconstruct", requests, known, args["samples"][0])]
-    return rows + ([_upper(params.base, model, "reconstruct", further, longest)] if further else [])
+    return rows + (again if further else [])
+
+
+def _instruction_tokens(params: Params) -> int:
+    """The longest conversation that may be reconstructed: a system prompt, the user's turns, the answers in between."""
+    named = {params.seed.system_prompts, *(part.system_prompts for part in params.seed.slices.values())}
+    paths = [path for path in named if path is not None and Path(path).exists()]
+    system = max((len(text or "") for path in paths for text in seeds.system_prompts(path)), default=0) // 4
+    turns = params.reconstruct.multi_turn
+    further = (turns.max_turns - 1) * (turns.answer.max_tokens + params.reconstruct.sampling.max_tokens)
+    return system + params.reconstruct.sampling.max_tokens + (further if turns.share > 0 else 0) + TEMPLATE_TOKENS
 
 
 def _generate(args: dict[str, list[str]], params: Params, known: Known) -> list[Rows]:
@@ -73,7 +92,8 @@ def _generate(args: dict[str, list[str]], params: Params, known: Known) -> list[
     sampling = params.generate.models[name].over(params.generate.sampling)
     if not known(args["instructions"][0]):
         rows = params.reconstruct.samples * params.generate.samples
-        return [_upper(name, params.models[name], "generate", rows, sampling.max_tokens)]
+        prompt = _instruction_tokens(params)
+        return [_upper(name, params.models[name], "generate", rows, sampling.max_tokens, prompt)]
     instructions = scan_table(args["instructions"][0], INSTRUCTIONS)
     requests = generate.requests(instructions, name, params.generate.samples, sampling, params.random_seed)
     return [_count(name, params.models[name], "generate", requests, known, args["generations"][0], "response")]
@@ -83,22 +103,31 @@ def _score(args: dict[str, list[str]], params: Params, known: Known) -> list[Row
     name = args["judge"][0]
     model, sampling = params.models[name], params.score.judges[name].sampling.over(params.score.sampling)
     longest = 1 if params.score.reading == "expected" else sampling.max_tokens
+    attempts = score.most_attempts(params.score, sampling)
     there = [path for path in args["generations"] if known(path)] if known(args["instructions"][0]) else []
+    rubric = Path(args["rubric"][0]).read_text(encoding="utf-8") if Path(args["rubric"][0]).exists() else ""
     rows = []
     if there:
         instructions = scan_table(args["instructions"][0], INSTRUCTIONS)
         generations = pl.concat([scan_table(path, GENERATIONS) for path in there])
         left = score.questions(generations).filter(pl.col("candidate_id") == pl.col("asked_id"))
-        rubric = Path(args["rubric"][0]).read_text(encoding="utf-8")
-        requests = score.requests(instructions, generations, left, rubric, params.score, sampling, params.random_seed)
+        seed = params.random_seed
+        requests = (
+            request
+            for attempt in range(1, attempts + 1)  # what cannot be read is asked again
+            for request in score.requests(
+                instructions, generations, left, rubric, params.score, sampling, seed, attempt
+            )
+        )
         rows.append(_count(name, model, "score", requests, known, args["scores"][0], "raw"))
-        if params.score.reading == "parse":  # what cannot be read is asked again
-            rows = [row._replace(estimate=True) for row in rows]
+        rows = [row._replace(estimate=row.estimate or attempts > 1) for row in rows]
         each = instructions.select(pl.len()).collect().item() * params.generate.samples
     else:
         each = params.reconstruct.samples * params.generate.samples
     if missing := len(args["generations"]) - len(there):
-        rows.append(_upper(name, model, "score", each * missing, longest))
+        answer = max(own.over(params.generate.sampling).max_tokens for own in params.generate.models.values())
+        prompt = _instruction_tokens(params) + answer + len(rubric) // 4 + TEMPLATE_TOKENS
+        rows.append(_upper(name, model, "score", each * missing * attempts, longest, prompt))
     return rows
 
 
@@ -107,18 +136,30 @@ def _evaluate(args: dict[str, list[str]], params: Params, known: Known) -> list[
     model = (
         base if args["model"][0] == base.path else base.model_copy(update={"path": args["model"][0], "revision": None})
     )
-    suites = params.evaluate.suites.values()
-    own = [path for path in (getattr(suite, "path", None) for suite in suites) if path]
+    suites = params.evaluate.suites
+    harness = sorted(name for name, suite in suites.items() if isinstance(suite, HarnessSuite))
+    rows = [_uncounted(arm, f"{name}: the harness's requests are not counted") for name in harness]
+    own = [path for path in (getattr(suite, "path", None) for suite in suites.values()) if path]
     if not own:
-        return []
+        return rows
     if not all(map(known, own)):
-        return [_upper(arm, model, "evaluate", 0, 0)._replace(asked=None, hours=None)]
+        return [_uncounted(arm, "as many rows as the suites have, which are yet to be built"), *rows]
     asked = evaluate.questions(params.evaluate)
-    rows = [_count(arm, model, "evaluate", evaluate.requests(asked, params.evaluate.sampling), known)]
+    counted = [_count(arm, model, "evaluate", evaluate.requests(asked, params.evaluate.sampling), known)]
     for judge in sorted({suite.judge for _, suite, _ in asked.values() if suite.kind == "judge"}):
-        judged = sum(suite.kind == "judge" and suite.judge == judge for _, suite, _ in asked.values())
-        rows.append(_upper(judge, params.models[judge], "evaluate", judged, 1))
-    return rows
+        prompts = [
+            (sum(len(text) for _, text in item.messages) + len(Path(suite.rubric).read_text(encoding="utf-8"))) // 4
+            + (suite.max_tokens or params.evaluate.sampling.max_tokens)
+            + TEMPLATE_TOKENS
+            for _, suite, item in asked.values()
+            if suite.kind == "judge" and suite.judge == judge
+        ]
+        counted.append(_upper(judge, params.models[judge], "evaluate", len(prompts), 1, max(prompts)))
+    return counted + rows
+
+
+def _uncounted(arm: str, why: str) -> Rows:
+    return Rows(arm, None, 0, None, 0, None, 0.0, True, why)
 
 
 def _count(
@@ -134,17 +175,27 @@ def _count(
     if model.folder is None or known(model.folder):
         found = pending(name, model, requests, output, text_column, step)
         return _rows(name, model, found, estimate=False)
-    bounds = [request.sampling.max_tokens for request in requests]
-    return _upper(name, model, step, len(bounds), 0)._replace(output_tokens=sum(bounds))
+    asked = prompt_tokens = output_tokens = 0
+    for request in requests:
+        asked += 1
+        prompt_tokens += about_tokens(request)
+        output_tokens += request.sampling.max_tokens
+    bound = Pending(asked, 0, prompt_tokens, output_tokens, _speed(name, model, step))
+    return _rows(name, model, bound, estimate=True)
 
 
-def _upper(name: str, model: Model, step: str, rows: int, longest: int) -> Rows:
+def _upper(name: str, model: Model, step: str, rows: int, longest: int, prompt: int | None = None) -> Rows:
+    """`rows` of at most `longest` output tokens each and about `prompt` prompt tokens, where these can be bounded."""
+    bound = Pending(rows, 0, rows * (prompt or 0), rows * longest, _speed(name, model, step))
+    found = _rows(name, model, bound, estimate=True)
+    return found if prompt is not None else found._replace(prompt_tokens=None)
+
+
+def _speed(name: str, model: Model, step: str) -> float | None:
     try:
-        per_s = pending(name, model, [], step=step).rows_per_s
+        return pending(name, model, [], step=step).rows_per_s
     except UserError:  # no such model yet
-        per_s = model.rates.rows_per_s
-    bound = Pending(rows, 0, 0, rows * longest, per_s)
-    return _rows(name, model, bound, estimate=True)._replace(prompt_tokens=None)
+        return model.rates.rows_per_s
 
 
 def _rows(name: str, model: Model, found: Pending, estimate: bool) -> Rows:

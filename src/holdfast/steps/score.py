@@ -123,6 +123,11 @@ def _with_status(replies: pl.DataFrame, scores: list[float | None], masses: list
     )
 
 
+def most_attempts(score: Score, sampling: Sampling) -> int:
+    """How often one question is asked at most; a greedy judge would only repeat itself."""
+    return score.attempts if score.reading == "parse" and sampling.temperature > 0 else 1
+
+
 def main() -> None:
     args = arguments(__doc__, "judge", "rubric", "instructions", "scores", many=("generations",))
     score = read(args.params, "score", Score)
@@ -137,8 +142,7 @@ def main() -> None:
 
     candidates = questions(generations)
     left = candidates.filter(pl.col("candidate_id") == pl.col("asked_id"))
-    # a greedy judge would only repeat itself
-    attempts = score.attempts if score.reading == "parse" and sampling.temperature > 0 else 1
+    attempts = most_attempts(score, sampling)
     done = []
     for attempt in range(1, attempts + 1):
         asking = requests(instructions, generations, left, rubric, score, sampling, random_seed, attempt)

@@ -40,7 +40,7 @@ rule evaluate:
     wildcard_constraints:
         arm="|".join(evaluated()),
     resources:
-        gpu=gpus(config["base"]),
+        gpu=max(gpus(model) for model in [config["base"], *evaluate_judges()]),  # one after the other
     params:
         declared=",".join(
             ["base", "evaluate"] + [f"models.{model}" for model in sorted({config["base"], *evaluate_judges()})]

@@ -8,6 +8,7 @@ from typing import Any
 import polars as pl
 
 from holdfast.errors import UserError
+from holdfast.gpus import own_gpus
 from holdfast.params.evaluate import HarnessSuite
 from holdfast.params.models import Model
 from holdfast.tables import EVALUATIONS
@@ -17,34 +18,33 @@ PREFERRED = ("acc", "exact_match")
 
 
 def run_harness(model: Model, name: str, suite: HarnessSuite) -> tuple[pl.DataFrame, list[Sample]]:
-    """Run the suite called `name`; returns its evaluation table and the harness's own log, one record for each sample.
+    """Run the suite called `name` on GPUs of its own, if the model needs any; returns its evaluation table and the
+    harness's own log, one record for each sample.
 
     The harness's own Transformers backend runs the model: its vLLM backend does not know the CPU build of vLLM.
     Raises UserError for an unknown task or metric, for a model that is only reachable over a network, and for whatever
     fails inside a task (its traceback goes to the log).
     """
+    if model.engine == "openai":
+        raise UserError(f"evaluate.suites.{name}: the harness needs a local model, {model.path} is behind an endpoint")
+    with own_gpus(model.gpus):  # before CUDA is started
+        return _run(model, name, suite)
+
+
+def _run(model: Model, name: str, suite: HarnessSuite) -> tuple[pl.DataFrame, list[Sample]]:
     import torch
     from lm_eval import simple_evaluate
     from lm_eval.tasks import TaskManager
 
-    if model.engine == "openai":
-        raise UserError(f"evaluate.suites.{name}: the harness needs a local model, {model.path} is behind an endpoint")
     manager = TaskManager(include_path=suite.include_path)
     if unknown := [task for task in suite.tasks if not manager.match_tasks([task])]:
         raise UserError(
             f"evaluate.suites.{name}.tasks: the harness knows no task {unknown[0]!r}; see `lm-eval ls tasks`"
         )
-    settings = {
-        "pretrained": model.path,
-        "dtype": model.engine_args.get("dtype", "auto"),
-        "device": "cuda" if torch.cuda.is_available() else "cpu",
-    }
-    if model.revision is not None:
-        settings["revision"] = model.revision
     try:
         results = simple_evaluate(
             model="hf",
-            model_args=settings,
+            model_args=loading(model, torch.cuda.is_available()),
             tasks=suite.tasks,
             num_fewshot=suite.num_fewshot,
             batch_size=suite.batch_size,
@@ -64,6 +64,18 @@ def run_harness(model: Model, name: str, suite: HarnessSuite) -> tuple[pl.DataFr
         for sample in found
     ]
     return pl.DataFrame(list(rows(samples, name, suite.metric)), schema=EVALUATIONS), samples
+
+
+def loading(model: Model, cuda: bool) -> dict[str, Any]:
+    """How the harness's Transformers backend loads the model; one that needs several GPUs is spread over them."""
+    settings = {
+        "pretrained": model.path,
+        "dtype": model.engine_args.get("dtype", "auto"),
+        "device": "cuda" if cuda else "cpu",
+        "trust_remote_code": bool(model.engine_args.get("trust_remote_code")),
+    }
+    settings |= {"revision": model.revision} if model.revision is not None else {}
+    return settings | ({"parallelize": True} if model.gpus > 1 else {})
 
 
 def rows(samples: list[Sample], name: str, metric: str | None) -> Iterator[dict[str, Any]]:

@@ -18,13 +18,15 @@ def arguments(description: str | None, *names: str, many: tuple[str, ...] = ()) 
     return parser.parse_args()
 
 
-def run(main: Callable[[], None]) -> None:
-    """Run a step's `main`; a UserError becomes one message and exit status 1.
-
-    The process gets SIGTERM when its parent dies (Linux), so a killed build leaves no orphan on a GPU.
-    """
+def end_with_parent() -> None:
+    """This process gets SIGTERM when its parent dies (Linux), so a killed build leaves no orphan on a GPU."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(1, signal.SIGTERM)  # PR_SET_PDEATHSIG
+
+
+def run(main: Callable[[], None]) -> None:
+    """Run a step's `main`, not outliving the parent; a UserError becomes one message and exit status 1."""
+    end_with_parent()
     try:
         main()
     except UserError as error:

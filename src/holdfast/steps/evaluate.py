@@ -5,16 +5,15 @@ A grade that could not be given (the request failed, the judge named no score) i
 
 import json
 from collections.abc import Iterator
-from concurrent.futures import ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
-from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
 import polars as pl
 
+from holdfast.apart import apart
 from holdfast.errors import UserError
 from holdfast.files import replacing, write_json, write_table
+from holdfast.harness import run_harness
 from holdfast.inference import Request, ask
 from holdfast.judge_prompt import judge_messages
 from holdfast.params.evaluate import Evaluate, HarnessSuite, ItemSuite, JudgeSuite
@@ -131,6 +130,11 @@ def summarise(table: pl.DataFrame, measures: dict[str, str]) -> dict[str, Any]:
     }
 
 
+def answered(name: str, model: Model, prompts: list[Request]) -> pl.DataFrame:
+    """What `ask` returns, whole."""
+    return ask(name, model, prompts, len(prompts), step="evaluate").collect()
+
+
 def judged(asked: Questions, replies: pl.DataFrame, declared: str) -> dict[str, float | None]:
     """The scores that each suite's judge gives, 1 to 5, by request id; None where it names none."""
     suites = {name: suite for name, suite, _ in asked.values() if isinstance(suite, JudgeSuite)}
@@ -146,7 +150,8 @@ def judged(asked: Questions, replies: pl.DataFrame, declared: str) -> dict[str, 
     scores: dict[str, float | None] = {}
     for judge in sorted({suite.judge for suite in suites.values()}):
         prompts = list(judge_requests(asked, answers, judge, rubrics))
-        found = ask(judge, read(declared, f"models.{judge}", Model), prompts, len(prompts), step="evaluate").collect()
+        model = read(declared, f"models.{judge}", Model)
+        found = apart(f"judge {judge}", answered, judge, model, prompts)
         for reply in found.iter_rows(named=True):
             scores[reply["id"]] = None if reply["error"] is not None else expected_score(reply["logprobs"])
     return scores
@@ -167,20 +172,12 @@ def main() -> None:
     asked = questions(evaluate)
     tables = []
     if asked:
-        replies = ask(args.arm, model, requests(asked, evaluate.sampling), len(asked), step="evaluate").collect()
+        replies = apart(f"arm {args.arm}", answered, args.arm, model, list(requests(asked, evaluate.sampling)))
         tables.append(graded(asked, replies, judged(asked, replies, args.params)))
     samples = []
-    if harness := {name: suite for name, suite in sorted(evaluate.suites.items()) if isinstance(suite, HarnessSuite)}:
-        from holdfast.harness import run_harness  # takes seconds to import
-
-        for name, suite in harness.items():
-            with ProcessPoolExecutor(
-                1, mp_context=get_context("spawn")
-            ) as apart:  # gives its memory back, unlike vLLM here
-                try:
-                    scored, log = apart.submit(run_harness, model, name, suite).result()
-                except BrokenProcessPool as error:
-                    raise UserError(f"evaluate.suites.{name}: the harness was killed, perhaps for memory") from error
+    for name, suite in sorted(evaluate.suites.items()):
+        if isinstance(suite, HarnessSuite):
+            scored, log = apart(f"evaluate.suites.{name}", run_harness, model, name, suite)
             tables.append(scored)
             samples += log
     table = pl.concat(tables).sort("suite", "task", "item_id")

@@ -113,7 +113,7 @@ def test_the_spending_cap_stops_cleanly_and_the_next_run_goes_on():
         assert 1.5 * first < sum(server.answered.values()) < 100
         ask("m", model(server, rates=rates), questions(100), 100, step="test")
     assert set(server.answered.values()) == {1}
-    with pytest.raises(UserError, match="needs models"):
+    with pytest.raises(UserError, match="spending_cap: needs models"):
         ask("m", model(server, spending_cap=1.0), questions(101), 101, step="test")
 
 

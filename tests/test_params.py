@@ -72,6 +72,80 @@ def test_a_fault_is_named_with_its_key(tmp_path: Path, old: str, new: str, fault
     assert any(fault in line for line in faults(tmp_path, (old, new)))
 
 
+COMMITTEE = " # what one model does differently\n    base: {}\n    scholar: {}\n    novice: {}"
+JUDGES = "\n    base: {}\n    scholar: {}\n    novice: {}\n\nfilter"
+DOMAIN_ONLY = "  domain_only:\n    sources: {domain: 1.0}"
+REHEARSED = "sources: {rehearsal: 0.83, domain: 0.17}"
+SCHOLAR = "path: models/sandbox/scholar\n    engine: vllm"
+ENDPOINT = "path: gpt\n    engine: openai"
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "fault"),
+    [
+        ("mix: {}", "mix: {whole: tickets}", "arms.rehearsed: nothing sets its size: it has no source 'tickets'"),
+        (
+            REHEARSED,
+            f"{REHEARSED}\n    whole: public",
+            "arms.rehearsed: nothing sets its size: it has no source 'public'",
+        ),
+        (
+            REHEARSED,
+            f"{REHEARSED}\n    whole: domain\n    budget: 10",
+            "arms.rehearsed: budget and whole both set the size; keep one",
+        ),
+        (SCHOLAR, ENDPOINT, "models.scholar.url: is missing; add the endpoint's address"),
+        (
+            SCHOLAR,
+            f"{ENDPOINT}\n    url: http://here/v1\n    spending_cap: 5.0",
+            "models.scholar.spending_cap: needs models.scholar.rates to count money by",
+        ),
+        (
+            "path: models/sandbox/base\n    engine: vllm",
+            f"{ENDPOINT}\n    url: http://here/v1",
+            "base: base is behind an endpoint",
+        ),
+        ("precision: float32", "precision: float32\n  adapter: lora\n  merge: false", "train.merge: false would leave"),
+        (COMMITTEE, " {}", "generate.models: is empty"),
+        (JUDGES, " {}\n\nfilter", "score.judges: is empty"),
+        (
+            "\n    general: {path: data/sandbox/general.jsonl, kind: exact}"
+            "\n    domain: {path: data/sandbox/domain.jsonl, kind: exact, measures: domain}",
+            " {}",
+            "evaluate.suites: is empty; name at least one",
+        ),
+        (
+            "report:",
+            "report:\n  reference: domain_onyl",
+            "report.reference: domain_onyl is not defined in arms; did you",
+        ),
+        ("mix: {}\n", "", "mix: is missing; add it"),
+    ],
+)
+def test_what_a_step_would_refuse_is_refused_before(tmp_path: Path, old: str, new: str, fault: str) -> None:
+    assert any(line.startswith(fault) for line in faults(tmp_path, (old, new)))
+
+
+def test_the_report_and_its_reference(tmp_path: Path) -> None:
+    start = SHIPPED.index("report:\n")
+    section_text = SHIPPED[start : SHIPPED.index("\nsandbox:")]
+    assert faults(tmp_path, (section_text, "")) == ["report: is missing; add it"]
+    renamed = (DOMAIN_ONLY, DOMAIN_ONLY.replace("domain_only", "alone"))
+    path = tmp_path / "params.yaml"
+    path.write_text(SHIPPED.replace(*renamed))
+    assert "alone" in whole.validate(str(path)).arms, "the reference that nobody named need not be there"
+    limit = ("domain_gain: 50.0", "domain_gain: 50.0, domain_shortfall: 3.0")
+    assert any(line.startswith("report.reference: domain_only is not") for line in faults(tmp_path, renamed, limit))
+
+
+def test_a_recipe_of_ones_own_with_an_adapter_is_merged(tmp_path: Path) -> None:
+    start = SHIPPED.index("train:\n")
+    (tmp_path / "own.yaml").write_text("adapter: qlora\n")
+    train = f"train: {{sequence_len: 128, config: {tmp_path}/own.yaml, merge: false}}\n\n"
+    found = faults(tmp_path, (SHIPPED[start : SHIPPED.index("evaluate:")], train))
+    assert [line.split(",")[0] for line in found] == ["train.merge: false would leave the qlora adapter alone"]
+
+
 def test_every_fault_is_named_at_once(tmp_path: Path) -> None:
     found = faults(
         tmp_path,

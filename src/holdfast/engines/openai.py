@@ -12,7 +12,7 @@ import httpx
 
 from holdfast.engines.openai_api import Hopeless, Refused, Unusable, body_of, prompt_estimate, read_answer, read_json
 from holdfast.errors import UserError
-from holdfast.params.models import Model
+from holdfast.params.models import Model, endpoint_faults
 from holdfast.request import Answer, Request
 
 TRIES = 8  # of one request, first one included
@@ -44,10 +44,8 @@ class OpenAIEngine:
     """Requests in flight to one endpoint; see `holdfast.engines.Engine`."""
 
     def __init__(self, name: str, model: Model) -> None:
-        if not model.url:
-            raise UserError(f"params.yaml: models.{name}.url is missing: the endpoint's address, ending in /v1")
-        if model.spending_cap and not (model.rates.input_per_million_tokens or model.rates.output_per_million_tokens):
-            raise UserError(f"params.yaml: models.{name}.spending_cap needs models.{name}.rates to count money by")
+        if faults := endpoint_faults(name, model):
+            raise UserError("\n".join(f"params.yaml: {fault}" for fault in faults))
         self.name, self.model = name, model
         self.key = os.environ.get(model.api_key_env, "").strip() if model.api_key_env else ""
         if model.api_key_env and not self.key:

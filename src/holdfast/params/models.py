@@ -87,3 +87,14 @@ class Model(Section):
         """The model's folder if it is one on this machine, by the look of its path; None: a hub id or an endpoint."""
         local = self.engine != "openai" and self.path.startswith(("models/", "data/", "./", "../", "/"))
         return self.path if local else None
+
+
+def endpoint_faults(name: str, model: Model) -> list[str]:
+    """What an endpoint's model lacks in params.yaml, one line each; none for another engine."""
+    if model.engine != "openai":
+        return []
+    priced = model.rates.input_per_million_tokens or model.rates.output_per_million_tokens
+    missing = [] if model.url else [f"models.{name}.url: is missing; add the endpoint's address, ending in /v1"]
+    if model.spending_cap and not priced:
+        missing.append(f"models.{name}.spending_cap: needs models.{name}.rates to count money by")
+    return missing

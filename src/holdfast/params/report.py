@@ -26,7 +26,10 @@ class Report(Section):
 
     confidence: float = Field(0.95, gt=0.5, lt=1, description="two-sided confidence of every interval")
     resamples: int = Field(10_000, ge=1000, le=1_000_000, description="bootstrap resamples")
-    reference: str = Field("domain_only", description="the arm that every other is compared with besides the base")
+    reference: str = Field(
+        "domain_only",
+        description="the arm, if there is one so called, that every other is compared with besides the base",
+    )
     limits: Limits = Field(Limits(), description="what `holdfast check` and the verdicts hold an arm to")
     gated: list[Annotated[str, Field(pattern=r"^[a-z0-9_]+$")]] = Field(
         [], description="arms that `holdfast check` looks at when it is given none; empty: all of them"

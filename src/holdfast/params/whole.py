@@ -17,6 +17,7 @@ from holdfast.params.arms import Arm
 from holdfast.params.evaluate import Evaluate
 from holdfast.params.filter import Selection
 from holdfast.params.generate import Generate
+from holdfast.params.impossible import impossible
 from holdfast.params.mix import Mix
 from holdfast.params.models import Model
 from holdfast.params.policy import Policy, check_policy
@@ -55,13 +56,13 @@ class Params(Section):
     generate: Generate = Field(description="how the committee answers")
     score: Score = Field(description="how answers are judged")
     filter: dict[Name, Selection] = Field(description="selections of answers, by name; `selected` is the main one")
-    mix: Mix = Field(Mix(), description="what all mixtures share")
+    mix: Mix = Field(description="what all mixtures share")
     sources: dict[Name, Source] = Field({}, description="data sets of the user's own, by name")
     arms: dict[Name, Arm] = Field(min_length=1, description="training experiments, by name")
     train: Train = Field(description="how every arm is fine-tuned")
     training_seeds: int = Field(1, ge=1, description="how often each arm is trained, each time with another seed")
     evaluate: Evaluate = Field(description="what is measured")
-    report: Report = Field(Report(), description="what is concluded")
+    report: Report = Field(description="what is concluded")
     sandbox: Sandbox | None = Field(None, description="the small world that is built when its files are named above")
 
 
@@ -73,7 +74,7 @@ def validate(path: str = section.PARAMS_FILE) -> Params:
         params = Params.model_validate(values)
     except ValidationError as error:
         raise UserError("\n".join([*faults, *explain(error, path)])) from error
-    faults += [f"{path}: {fault}" for fault in [*cross_faults(params), *file_faults(params)]]
+    faults += [f"{path}: {fault}" for fault in [*cross_faults(params), *impossible(params), *file_faults(params)]]
     if faults:
         raise UserError("\n".join(faults))
     return params
@@ -174,6 +175,8 @@ def cross_faults(params: Params) -> Iterator[str]:
         if (selected := sources[name].selection) is not None:
             yield from undefined(f"sources.{name}.selection", [selected], params.filter, "filter")
     yield from undefined("report.gated", params.report.gated, params.arms, "arms")
+    if "reference" in params.report.model_fields_set or params.report.limits.domain_shortfall is not None:
+        yield from undefined("report.reference", [params.report.reference], params.arms, "arms")
     if "cube" in params.filter:
         yield "filter.cube: this name is taken by the table of all scores; call the selection something else"
     if "selected" not in params.filter:

@@ -10,11 +10,10 @@ import polars as pl
 
 from holdfast import mixture
 from holdfast.dataset_card import card
-from holdfast.errors import UserError
 from holdfast.files import digest, replacing, write_json, write_table
 from holdfast.lengths import measure
 from holdfast.params.arms import Arm
-from holdfast.params.mix import Mix
+from holdfast.params.mix import Mix, used_whole
 from holdfast.params.section import read, value
 from holdfast.params.seed import FIXED_DATE
 from holdfast.params.sources import REHEARSAL, Source
@@ -52,21 +51,6 @@ def used_sources(params: str, arm: Arm) -> dict[str, Source]:
         name: builtin if name == "rehearsal" and not defined(params, key) else read(params, key, Source)
         for name, key in found.items()
     }
-
-
-def used_whole(name: str, arm: Arm, mix: Mix) -> str | None:
-    """The source that sets the size of the mixture; None where a budget does. Raises UserError where nothing does."""
-    if arm.budget is not None:
-        if arm.whole is not None:
-            raise UserError(f"params.yaml: arms.{name}: budget and whole both set the size; keep one")
-        return None
-    whole = arm.whole or (next(iter(arm.sources)) if len(arm.sources) == 1 else mix.whole)
-    if whole not in arm.sources:
-        raise UserError(
-            f"params.yaml: arms.{name}: nothing sets its size: it has no source {whole!r} to use whole;"
-            f" set arms.{name}.whole to one of {', '.join(arm.sources)}, or a budget"
-        )
-    return whole
 
 
 def written(rows: pl.DataFrame) -> list[dict[str, Any]]:

@@ -145,6 +145,18 @@ SHAPES = {
         "<|im_end|>",
         "<|im_start|>assistant\n",
     ),
+    "parts_after_role": Shape(  # as Idefics 3: text is no list of parts, and vanishes
+        "<s>" + LOOP + "{{ m.role | capitalize }}: {% for p in m.content %}{% if p.type == 'text' %}{{ p.text }}"
+        "{% elif p.type == 'image' %}<image>{% endif %}{% endfor %}<end_of_utterance>\n"
+        + END
+        + OPEN
+        + "Assistant:"
+        + FI,
+        "<s>User:",
+        "<end_of_utterance>",
+        "Assistant:",
+        boundary=" ",
+    ),
     "mistral_v1": Shape(
         HEAD
         + NO_SYSTEM

@@ -57,3 +57,19 @@ def test_a_template_that_breaks_refuses_the_row_with_its_words(renderer: Rendere
             assert words in said
     finally:
         renderer.tokenizer.chat_template = whole
+
+
+@pytest.mark.parametrize("name", ["parts_only", "parts_after_role"])
+def test_a_template_that_takes_parts_gets_the_user_s_words(tmp_path: Path, name: str) -> None:
+    tokenizer(SHAPES[name]).save_pretrained(tmp_path)
+    renderer = Renderer("parts", str(tmp_path), None)
+    text = renderer.tokenizer.decode(ids(renderer, "What is <|im_end|> 3?"))
+    assert "What is <|im_end|> 3?" in text
+    assert "<image>" not in text
+
+
+def test_a_template_without_the_user_s_text_refuses_every_row(tmp_path: Path) -> None:
+    tokenizer(SHAPES["shouts"]).save_pretrained(tmp_path)
+    said = Renderer("shouts", str(tmp_path), None).prompt_ids(Request("x", None, (("user", "Hi"),), 0, Sampling()))
+    assert isinstance(said, str)
+    assert "leaves out or changes the user's text" in said

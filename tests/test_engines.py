@@ -131,7 +131,7 @@ FAULTS = {
     "vllm": [
         (no_template, {}, {}, "its tokenizer has no chat template"),
         (cut_weights, {}, {}, "vLLM failed: .*check .*cut_weights and models.tiny.engine_args"),
-        (no_tokenizer, {}, {}, "the tokenizer of .*no_tokenizer cannot be loaded"),
+        (no_tokenizer, {}, {}, "no_tokenizer: its tokenizer cannot be loaded"),
         (
             None,
             {"max_modellen": 5},

@@ -15,6 +15,7 @@ from templates import SHAPES
 DATE = datetime.date(2024, 3, 5)
 GOOD = sorted(name for name, shape in SHAPES.items() if shape.prefix)
 BAD = sorted(name for name, shape in SHAPES.items() if shape.refused)
+PARTS = ("parts_only", "parts_after_role")
 SYSTEM = {"role": "system", "content": "Be brief."}
 
 
@@ -72,7 +73,7 @@ TEXTS = st.one_of(
 @pytest.mark.parametrize("name", GOOD)
 def test_random_texts_are_tokenised_as_the_template_does(name: str) -> None:
     template = template_of(name)
-    if name == "parts_only":
+    if name in PARTS:
         template = template.with_parts()
     prefix = derive(template, [], [])
     special = special_tokens(template.tokenizer)
@@ -118,7 +119,7 @@ def test_system_messages_are_in_the_prefix_or_refused(name: str) -> None:
 
 
 def prefix_template(template: Template, name: str) -> Template:
-    return template.with_parts() if name == "parts_only" else template
+    return template.with_parts() if name in PARTS else template
 
 
 def test_needs_system_is_derived_with_one() -> None:
@@ -173,3 +174,20 @@ def test_tokenizers_without_offsets_give_the_same() -> None:
     for name in ("chatml", "llama2", "llama3", "gemma", "vicuna"):
         template = template_of(name)
         assert derive(Template(Slow(template.tokenizer), date=DATE), [], []) == derive(template, [], [])
+
+
+@pytest.mark.parametrize("name", GOOD)
+def test_fitted_templates_show_every_text(name: str) -> None:
+    fitted = template_of(name).fitted()
+    assert fitted.parts == (name in PARTS)
+    talk = [user("Say it"), {"role": "assistant", "content": "Well"}]
+    rendered = fitted.text(talk, opening=False)
+    assert "Say it" in rendered
+    assert "Well" in rendered
+
+
+def test_a_template_without_the_user_s_text_is_refused_and_one_that_refuses_is_kept() -> None:
+    with pytest.raises(Refused, match="leaves out or changes the user's text"):
+        template_of("shouts").fitted()
+    assert not template_of("broken").fitted().parts
+    assert not template_of("needs_system").fitted().parts

@@ -15,8 +15,10 @@ Message = dict[str, Any]
 def measure(rows: pl.DataFrame, template: Template, limit: int, too_long: str) -> tuple[pl.DataFrame, pl.DataFrame]:
     """Fill `tokens` and `truncated` of rows (MIXABLE); `limit` is in tokens, `too_long` is reject or truncate.
 
-    Returns the rows that fit, and the others with reason (`template_refused`, `too_long`) and detail.
+    Returns the rows that fit, and the others with reason (`template_refused`, `too_long`) and detail. Raises Refused
+    where the template renders no user's text.
     """
+    template = template.fitted()
     rendered: list[str] = []
     refused: dict[int, str] = {}
     for number, (text, tools) in enumerate(rows.select("conversation", "tools").iter_rows()):

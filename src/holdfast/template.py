@@ -16,6 +16,7 @@ from transformers import AutoTokenizer
 from holdfast.errors import UserError
 
 Message = dict[str, Any]
+_PROBE = "probe qzx"
 
 
 class Refused(UserError):
@@ -41,9 +42,7 @@ class Template:
         if self.date is not None:
             moment = datetime.datetime.combine(self.date, datetime.time())
             options["strftime_now"] = moment.strftime
-        written = (
-            [m | {"content": [{"type": "text", "text": m["content"]}]} for m in messages] if self.parts else messages
-        )
+        written = [_in_parts(m) for m in messages] if self.parts else messages
         try:
             return self.tokenizer.apply_chat_template(written, tokenize=False, add_generation_prompt=opening, **options)
         except Exception as error:  # templates are programs of strangers: any exception is possible
@@ -59,6 +58,32 @@ class Template:
     def with_parts(self) -> "Template":
         """The same template with contents written as lists of parts."""
         return replace(self, parts=True)
+
+    def fitted(self) -> "Template":
+        """This template with contents as it wants them, text or parts: some drop the other kind without a word.
+
+        Told by a probe. A template that refuses all of the short conversations tried stays as it is. Raises Refused
+        where it renders one, but without the user's text.
+        """
+        user, answer = {"role": "user", "content": _PROBE}, {"role": "assistant", "content": "answer"}
+        rendered = False
+        for way in (self, self.with_parts()):
+            for talk in ([user], [user, answer], [{"role": "system", "content": "system"}, user]):
+                try:
+                    text = way.text(talk, opening=talk[-1] is user)
+                except Refused:
+                    continue
+                if _PROBE in text:
+                    return way
+                rendered = True
+        if rendered:
+            raise Refused("the chat template leaves out or changes the user's text, given as text or as parts")
+        return self
+
+
+def _in_parts(message: Message) -> Message:
+    text = message.get("content")
+    return message | {"content": [{"type": "text", "text": text}]} if isinstance(text, str) else message
 
 
 def load_tokenizer(path: str, revision: str | None = None, *, trust_remote_code: bool = False) -> Any:

@@ -92,6 +92,16 @@ def test_only_sound_turns_are_extended() -> None:
         )
 
 
+def test_answers_in_between_are_asked_with_the_user_s_words_where_a_template_takes_parts() -> None:
+    fast = tokenizer(SHAPES["parts_only"])
+    asked = prompts(prompt("a", 1))
+    (request,) = requests(asked, DRAWN, 0)
+    table = first_turns(asked, answers((request.id, "What is it?", "stop")))
+    talk = Conversations(asked, fast, [1], MultiTurn(share=1.0, max_turns=2), DRAWN, 0)
+    (answering,) = talk.ask_answers(talk.unfinished(table, 1))
+    assert "What is it?" in fast.decode(list(answering.prompt_ids or ()))
+
+
 def test_the_share_and_number_of_turns_are_drawn_by_row() -> None:
     talk = Conversations(prompts(), None, [], MultiTurn(share=0.3, max_turns=4), DRAWN, 0)
     turns = pl.Series([talk.turns(f"s{k}") for k in range(3000)]).value_counts(name="n").sort("").rows()

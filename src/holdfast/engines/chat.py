@@ -3,26 +3,23 @@
 import datetime
 import re
 from collections.abc import Sequence
-from typing import Any
-
-from jinja2 import TemplateError
 
 from holdfast.errors import UserError
 from holdfast.params.seed import FIXED_DATE
 from holdfast.request import Request
+from holdfast.template import Refused, Template, load_tokenizer
 
 
 class Renderer:
     """Turns requests into prompt token ids with one model's tokenizer."""
 
-    def __init__(self, name: str, path: str, revision: str | None, **arguments: Any) -> None:
-        from transformers import AutoTokenizer
-
+    def __init__(self, name: str, path: str, revision: str | None, *, trust_remote_code: bool = False) -> None:
         self.name = name
         try:
-            self.tokenizer = AutoTokenizer.from_pretrained(path, revision=revision, **arguments)
-        except Exception as error:  # the library raises whatever its parsers raise
-            raise UserError(f"model {name}: the tokenizer of {path} cannot be loaded: {short(error)}") from error
+            self.tokenizer = load_tokenizer(path, revision, trust_remote_code=trust_remote_code)
+        except UserError as error:
+            raise UserError(f"model {name}: {error}") from error
+        self._fitted: Template | None = None
         specials = sorted(self.tokenizer.all_special_tokens, key=len, reverse=True)
         self._special = re.compile("|".join(map(re.escape, specials)) or r"(?!)")
         self._turn_end: list[int] | None = None
@@ -35,7 +32,7 @@ class Renderer:
         assert request.messages
         try:
             return self._ids(request.messages)
-        except TemplateError as error:  # no system role, roles that do not alternate, …
+        except Refused as error:  # no system role, roles that do not alternate, …
             return short(error)
 
     def stop_ids(self, request: Request) -> list[int]:
@@ -47,7 +44,7 @@ class Renderer:
             ending = [("user", "Hi"), ("assistant", "probe qzx")]
             try:
                 closed = self._render(ending, opening=False).partition("probe qzx")[2]
-            except TemplateError:
+            except Refused:
                 closed = ""
             found = self._special.search(closed)
             token = self.tokenizer.convert_tokens_to_ids(found.group()) if found else None
@@ -106,13 +103,9 @@ class Renderer:
                 f"model {self.name}: its tokenizer has no chat template, so it cannot be asked with messages; add a "
                 "chat_template.jinja to the model's folder or leave the model out of the committee"
             )
-        chat = [{"role": role, "content": content} for role, content in messages]
-        today = datetime.datetime.fromisoformat(FIXED_DATE).strftime
-        options: dict[str, Any] = {"tokenize": False, "add_generation_prompt": opening, "strftime_now": today}
-        try:
-            return str(self.tokenizer.apply_chat_template(chat, **options))
-        except Exception as error:  # templates are programs of strangers, and raise whatever they like
-            raise TemplateError(short(error)) from error
+        if self._fitted is None:
+            self._fitted = Template(self.tokenizer, date=datetime.date.fromisoformat(FIXED_DATE)).fitted()
+        return self._fitted.text([{"role": role, "content": content} for role, content in messages], opening)
 
     def _encode(self, text: str) -> list[int]:
         return list(self.tokenizer(text, add_special_tokens=False)["input_ids"])

@@ -90,7 +90,8 @@ class Conversations:
 
     def _template(self, prompt_id: str) -> Template:
         rendering = json.loads(self.by_id[prompt_id]["rendering"])
-        return Template(self.tokenizer, rendering["options"], datetime.date.fromisoformat(rendering["date"]))
+        date = datetime.date.fromisoformat(rendering["date"])
+        return Template(self.tokenizer, rendering["options"], date).fitted()
 
     def ask_answers(self, rows: list[dict[str, Any]]) -> Iterator[Request]:
         """The model as itself."""

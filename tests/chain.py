@@ -25,6 +25,7 @@ def write_instructions(path: Path, count: int, start: int = 0, words: int = 1) -
             "slice": "general",
             "language": None,
             "system": None,
+            "rendering": None,
             "messages": [[{"role": "user", "content": text}] for text in texts],
             "count": 1,
             "tokens": 5,

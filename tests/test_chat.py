@@ -73,3 +73,22 @@ def test_a_template_without_the_user_s_text_refuses_every_row(tmp_path: Path) ->
     said = Renderer("shouts", str(tmp_path), None).prompt_ids(Request("x", None, (("user", "Hi"),), 0, Sampling()))
     assert isinstance(said, str)
     assert "leaves out or changes the user's text" in said
+
+
+@pytest.mark.parametrize(
+    ("name", "rendering", "shown"),
+    [
+        ("chatml_tools", '{"tools": [{"type": "function", "function": {"name": "look_up"}}]}', "look_up"),
+        ("chatml_no_think", '{"enable_thinking": false}', "<think>"),
+        ("smollm_dated", '{"enable_thinking": true}', "Mode: /think"),
+    ],
+)
+def test_tools_and_switches_reach_the_template(tmp_path: Path, name: str, rendering: str, shown: str) -> None:
+    tokenizer(SHAPES[name]).save_pretrained(tmp_path)
+    renderer = Renderer(name, str(tmp_path), None)
+    request = Request("x", None, (("user", "Hi"),), 0, Sampling(), rendering=rendering)
+    with_it, without = (
+        renderer.prompt_ids(r) for r in (request, request._replace(rendering='{"enable_thinking": false}'))
+    )
+    assert shown in renderer.tokenizer.decode(with_it)
+    assert (with_it == without) == (name == "chatml_no_think")

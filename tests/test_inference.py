@@ -188,3 +188,11 @@ def test_different_questions_have_different_keys(pair):
     one, two = (Request("r", None, tuple(messages), seed, SAMPLING) for messages, seed in pair)
     assert request_key("f", one) != request_key("f", two)
     assert request_key("f", one) == request_key("f", one._replace(id="s")) != request_key("g", one)
+
+
+def test_a_rendering_makes_another_key_and_none_leaves_those_of_old_journals():
+    plain = Request("r", None, (("system", "Be kind."), ("user", "question 1")), 7, Sampling())
+    assert request_key("f", plain).hex() == "1d3a121532217f8a0f068812da307239"
+    assert request_key("f", Request("r", (1, 2), None, 7, Sampling())).hex() == "38b84a9f6e272140e1704c11571fcd77"
+    shown = plain._replace(rendering='{"enable_thinking": true}')
+    assert len({request_key("f", r) for r in (plain, shown, shown._replace(rendering='{"tools": []}'))}) == 3

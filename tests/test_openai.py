@@ -1,6 +1,7 @@
 """The engine for OpenAI-compatible endpoints, against a server that misbehaves."""
 
 import asyncio
+import json
 import re
 import time
 
@@ -8,7 +9,7 @@ import pytest
 
 from holdfast.engines import openai
 from holdfast.engines.openai import Pace
-from holdfast.engines.openai_api import retry_after
+from holdfast.engines.openai_api import body_of, retry_after
 from holdfast.errors import UserError
 from holdfast.inference import Request, ask
 from holdfast.params.models import Model, Rates, Sampling
@@ -214,3 +215,16 @@ def test_a_pace_books_what_was_spent(monkeypatch, per_minute, costs):
     assert slept == pytest.approx([sum(costs[:i]) * 60 / per_minute for i in range(len(costs))])
     pace.settle(costs[0], 0)
     assert pace.free_at == pytest.approx(100 + sum(costs[1:]) * 60 / per_minute)
+
+
+def test_tools_and_switches_are_sent_only_where_there_are_some():
+    settings = Model(path="m", engine="openai", url="http://x/v1")
+    (request,) = questions(1)
+    tools = [{"type": "function", "function": {"name": "look_up"}}]
+    plain = body_of(settings, request)[1]
+    shown = body_of(settings, request._replace(rendering=json.dumps({"tools": tools, "enable_thinking": True})))[1]
+    new = {"tools": tools, "tool_choice": "none", "chat_template_kwargs": {"enable_thinking": True}}
+    assert shown == plain | new
+    assert not set(new) & set(plain)
+    dropped = settings.model_copy(update={"engine_args": {"tool_choice": None, "chat_template_kwargs": None}})
+    assert body_of(dropped, request._replace(rendering=json.dumps({"tools": tools})))[1] == plain | {"tools": tools}

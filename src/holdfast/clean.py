@@ -102,8 +102,8 @@ def _escape(text: str) -> str:
 def collapse(turns: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
     """Rows of INSTRUCTIONS (each distinct conversation once, `count` times drawn), by id; and the other rows, rejected.
 
-    The same words of user and assistant under another system message are the same conversation; the row that stays is
-    that with the smallest id, whatever the order.
+    The same words of user and assistant under another system message or rendering are the same conversation; the row
+    that stays is that with the smallest id, whatever the order.
     """
     said = pl.col("messages").list.filter(pl.element().struct.field("role") != "system")
     rows = turns.with_columns(

@@ -130,7 +130,8 @@ def about_tokens(request: Request) -> int:
     """Tokens of the prompt: exact for ids, else estimated, four characters a token."""
     if request.prompt_ids is not None:
         return len(request.prompt_ids)
-    return sum(len(content) for _, content in request.messages or ()) // 4 + 1
+    texts = [request.rendering or "", *(content for _, content in request.messages or ())]
+    return sum(map(len, texts)) // 4 + 1
 
 
 def _missing(

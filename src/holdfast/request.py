@@ -16,7 +16,8 @@ class Request(NamedTuple):
     tokens are not recognised inside a content. `logprobs_of` names texts (such as "1" to "5") whose log-probabilities
     as the first generated token are wanted. With `own_logprob` the answer's `logprobs` is one number instead: the
     sum over the tokens written; null where an engine cannot tell. `stop_text` is plain text after which nothing is
-    wanted: an engine may stop there, leaving it out, or write on.
+    wanted: an engine may stop there, leaving it out, or write on. `rendering` is a JSON object of what the chat
+    template is given besides `messages`: `tools`, and switches such as `enable_thinking`.
     """
 
     id: str
@@ -28,6 +29,7 @@ class Request(NamedTuple):
     logprobs_of: tuple[str, ...] = ()
     own_logprob: bool = False
     stop_text: str | None = None
+    rendering: str | None = None
 
 
 MANNER = 1  # raise it when engines ask the same request in another way, so that old answers are not taken for new ones
@@ -71,8 +73,9 @@ def _settings(
 def request_key(fingerprint: str, request: Request) -> bytes:
     """16 bytes that stand for everything that the answer depends on, and for nothing else.
 
-    That is: the model (`fingerprint`), sampling, stop tokens, the exact prompt tokens or messages, the wanted
-    log-probabilities and, unless sampling is greedy, the seed. The row's id is not in it: one question is asked once.
+    That is: the model (`fingerprint`), sampling, stop tokens, the exact prompt tokens or messages with their rendering,
+    the wanted log-probabilities and, unless sampling is greedy, the seed. The row's id is not in it: one question is
+    asked once.
     """
     asked = (request.sampling, request.stop_ids, request.logprobs_of, request.own_logprob, request.stop_text)
     digest = blake2b(_settings(fingerprint, *asked), digest_size=16)
@@ -83,7 +86,11 @@ def request_key(fingerprint: str, request: Request) -> bytes:
         digest.update(array("q", request.prompt_ids).tobytes())
     else:
         assert request.messages, "a request has prompt_ids or messages"
-        for part in (part for message in request.messages for part in message):
+        parts = [part for message in request.messages for part in message]
+        if request.rendering is not None:  # without, keys are as they were before there were renderings
+            digest.update(b"rendered")
+            parts.insert(0, request.rendering)
+        for part in parts:
             encoded = part.encode("utf-8", "surrogatepass")
             digest.update(len(encoded).to_bytes(8, "little"))
             digest.update(encoded)

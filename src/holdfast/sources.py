@@ -93,7 +93,8 @@ def _refuse(path: str, bad: list[dict[str, Any]], read: int, share: float) -> No
 
 
 def load_selection(name: str, path: str, licences: dict[str, str | None]) -> pl.DataFrame:
-    """Rows (MIXABLE) of a selection of the filter room: the conversation up to the instruction and its response.
+    """Rows (MIXABLE) of a selection of the filter room: the conversation up to the instruction and its response, with
+    the tools that its slice shows.
 
     `licences` maps the generating model to its licence.
     """
@@ -103,7 +104,11 @@ def load_selection(name: str, path: str, licences: dict[str, str | None]) -> pl.
         own = {k: row[k] for k in ("slice", "instruction_id", "model", "score")} | {
             "licence": licences.get(row["model"])
         }
-        rows.append(_row(name, f"{path} {row['candidate_id']}", messages, None) | own | {"row_id": row["candidate_id"]})
+        shown = json.loads(row["rendering"] or "{}").get("tools")
+        tools = None if shown is None else json.dumps(shown, ensure_ascii=False)
+        rows.append(
+            _row(name, f"{path} {row['candidate_id']}", messages, tools) | own | {"row_id": row["candidate_id"]}
+        )
     return pl.DataFrame(rows, schema=MIXABLE)
 
 

@@ -62,6 +62,7 @@ INSTRUCTIONS = {
     "slice": pl.String,
     "language": pl.String,
     "system": pl.String,
+    "rendering": pl.String,  # JSON: tools and switches that the chat template is given with the messages; null: none
     "messages": MESSAGES,  # the conversation up to and with the turn to answer
     "count": pl.Int64,  # exact duplicates collapsed into this row
     "tokens": pl.Int64,
@@ -114,6 +115,7 @@ SELECTED: dict[str, Any] = {
     "candidates": pl.Int64,  # how many were to choose from
     "messages": MESSAGES,
     "system": pl.String,
+    "rendering": pl.String,
     "slice": pl.String,
     "language": pl.String,
 }

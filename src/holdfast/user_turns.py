@@ -1,14 +1,21 @@
 """What the user wrote in a sampled turn, and in the turns before it."""
 
+import json
+
 import polars as pl
 
 
 def user_turns(samples: pl.LazyFrame, prompts: pl.LazyFrame) -> pl.LazyFrame:
     """SAMPLES joined to PROMPTS, with `instruction` (the user's text, without the template's around it) and `ended`.
 
-    A turn has ended if the model stopped, or wrote the plain text that ends a turn in this template.
+    A turn has ended if the model stopped, or wrote the plain text that ends a turn in this template. `rendering` holds
+    the options of the prompt's rendering alone (as in INSTRUCTIONS), null where it has none.
     """
-    sides = prompts.select("prompt_id", "kind", "slice", "system", "boundary", "stop_text", "marks", wanted="language")
+    sides = prompts.select(
+        *("prompt_id", "kind", "slice", "system", "boundary", "stop_text", "marks"),
+        wanted="language",
+        rendering=pl.col("rendering").map_elements(_options, return_dtype=pl.String),
+    )
     text = pl.col("text").fill_null("").str.strip_prefix(pl.col("boundary"))  # null where the sample failed
     at = text.str.find(pl.col("stop_text"), literal=True)  # in bytes
     cut = pl.when(at.is_not_null()).then(text.str.head(_characters(text, at))).otherwise(text)
@@ -29,6 +36,11 @@ def earlier_turns(turns: pl.DataFrame) -> pl.DataFrame:
         .with_columns(turn=pl.int_ranges(1, pl.col("instruction").list.len() + 1))
         .explode("turn", "instruction")
     )
+
+
+def _options(rendering: str) -> str | None:
+    options = json.loads(rendering).get("options")
+    return json.dumps(options, ensure_ascii=False) if options else None
 
 
 def _characters(text: pl.Expr, at: pl.Expr) -> pl.Expr:

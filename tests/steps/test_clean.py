@@ -236,3 +236,15 @@ def test_the_step_writes_every_table(tmp_path: Path, monkeypatch: pytest.MonkeyP
         assert pl.read_parquet_schema(f"{name}.parquet") == schema
     assert pl.read_parquet("instructions.parquet")["instruction"].to_list() == ["Hello there"]
     assert json.loads(Path("metrics.json").read_text())["instructions"] == 1
+
+
+def test_instructions_keep_what_their_template_showed() -> None:
+    options = {"tools": [{"name": "a", "about": "ä"}], "enable_thinking": True}
+    shown = pl.lit(json.dumps({"date": "2024-07-26", "options": options}))
+    rendering = pl.when(pl.col("prompt_id") == "plain").then(shown).otherwise(pl.col("rendering"))
+    asked = prompts().with_columns(rendering=rendering)
+    turns = user_turns(samples(("chat", "Name a river", "stop"), ("plain", "Sing", "stop")).lazy(), asked.lazy())
+    kept = clean_samples(turns.collect(), [], Clean())[0]
+    found = dict(kept.select("instruction", "rendering").iter_rows())
+    assert found["Name a river"] is None
+    assert json.loads(found["Sing"]) == options

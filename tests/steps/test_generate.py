@@ -1,5 +1,7 @@
 """Generate: every instruction gets its samples, seeds follow the row, and faults go to the rejected table."""
 
+import json
+import shutil
 import signal
 import subprocess
 import time
@@ -55,6 +57,12 @@ def test_conversations_are_asked_whole(tmp_path):
     rows = table(tmp_path, 1).with_columns(messages=pl.Series([messages], dtype=INSTRUCTIONS["messages"]))
     (request,) = requests(rows.lazy(), "tiny", 1, HOW, 0)
     assert request.messages == tuple((turn["role"], turn["content"]) for turn in messages)
+
+
+def test_what_the_template_showed_is_shown_again(tmp_path):
+    shown = '{"enable_thinking": true}'
+    rows = table(tmp_path, 2).with_columns(rendering=pl.Series([shown, None]))
+    assert [request.rendering for request in requests(rows.lazy(), "tiny", 1, HOW, 0)] == [shown, None]
 
 
 def test_failed_and_empty_answers_are_rejected_by_name(tmp_path):
@@ -149,3 +157,18 @@ def test_a_job_on_a_model_gives_the_same_bytes_again_in_any_order(tmp_path):
         assert done.returncode == 0, done.stderr[-2000:]
         found.append((folder / "out" / "tiny.parquet").read_bytes())
     assert found[0] == found[1]
+
+
+@pytest.mark.engine
+def test_a_model_sees_the_tools_of_its_instruction(tmp_path):
+    base = shutil.copytree(tiny_model(), tmp_path / "base")
+    template = base / "chat_template.jinja"
+    template.write_text("{% if tools %}<|start|>tools {{ tools | tojson }}<|end|>{% endif %}" + template.read_text())
+    write_params(tmp_path, {"path": "./base", "engine": "transformers"}, samples=1)
+    tools = json.dumps({"tools": [{"type": "function", "function": {"name": "look_up", "description": "x" * 50}}]})
+    rows = table(tmp_path, 2).sort("instruction_id").with_columns(rendering=pl.Series([tools, None]))
+    rows.write_parquet(tmp_path / "instructions.parquet")
+    done = generate(tmp_path)
+    assert done.returncode == 0, done.stderr[-2000:]
+    prompts = pl.read_parquet(tmp_path / "out" / "tiny.parquet").sort("instruction_id")["prompt_tokens"].to_list()
+    assert prompts[0] > prompts[1] + 100

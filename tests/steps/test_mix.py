@@ -163,6 +163,17 @@ def test_tools_and_thinking_reach_every_file(project):
     assert table["messages"][1]["tool_calls"][0]["function"] == function
 
 
+def test_the_tools_of_a_slice_are_trained_on(project):
+    tools = [{"type": "function", "function": {"name": "look_up", "about": "ä"}}]
+    shown = [json.dumps({"tools": tools, "enable_thinking": True}), '{"enable_thinking": true}', None]
+    rows = [selection(i) | {"rendering": shown[i % 3]} for i in range(300)]
+    pl.DataFrame(rows, schema=SELECTED).write_parquet("data/filter/selected.parquet")
+    found = {row["row_id"]: row["tools"] for row in project() if row["source"] == "rehearsal"}
+    for row_id, text in found.items():
+        assert (text and json.loads(text)) == (tools if int(row_id[1:]) % 3 == 0 else None)
+    assert any(found.values())
+
+
 def test_what_the_chat_template_refuses_is_set_aside(project, tmp_path):
     base = shutil.copytree(tiny_model(), tmp_path / "base")
     template = base / "chat_template.jinja"

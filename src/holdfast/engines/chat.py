@@ -1,6 +1,7 @@
 """Requests as token ids, for engines that run in this process: chat template, special tokens, first-token texts."""
 
 import datetime
+import json
 import re
 from collections.abc import Sequence
 
@@ -19,7 +20,7 @@ class Renderer:
             self.tokenizer = load_tokenizer(path, revision, trust_remote_code=trust_remote_code)
         except UserError as error:
             raise UserError(f"model {name}: {error}") from error
-        self._fitted: Template | None = None
+        self._templates: dict[str | None, Template] = {}
         specials = sorted(self.tokenizer.all_special_tokens, key=len, reverse=True)
         self._special = re.compile("|".join(map(re.escape, specials)) or r"(?!)")
         self._turn_end: list[int] | None = None
@@ -31,7 +32,7 @@ class Renderer:
             return list(request.prompt_ids)
         assert request.messages
         try:
-            return self._ids(request.messages)
+            return self._ids(request.messages, request.rendering)
         except Refused as error:  # no system role, roles that do not alternate, …
             return short(error)
 
@@ -75,9 +76,9 @@ class Renderer:
             self._first_tokens[texts] = found
         return self._first_tokens[texts]
 
-    def _ids(self, messages: Sequence[tuple[str, str]]) -> list[int]:
+    def _ids(self, messages: Sequence[tuple[str, str]], rendering: str | None) -> list[int]:
         if not any(self._special.search(content) for _, content in messages):
-            return self._encode(self._render(messages))
+            return self._encode(self._render(messages, rendering))
         # Somebody's text spells a special token. Mark these spots, render, and encode them as plain text.
         spelled: list[str] = []
         fence = next(c for c in map(chr, range(0xE000, 0xF8FF)) if not any(c in content for _, content in messages))
@@ -86,7 +87,7 @@ class Renderer:
             spelled.append(match.group())
             return f"{fence}{len(spelled) - 1}{fence}"
 
-        rendered = self._render([(role, self._special.sub(marked, content)) for role, content in messages])
+        rendered = self._render([(role, self._special.sub(marked, content)) for role, content in messages], rendering)
         ids: list[int] = []
         for i, part in enumerate(re.split(f"{fence}(\\d+){fence}", rendered)):
             if i % 2:
@@ -97,15 +98,17 @@ class Renderer:
                 ids += self._encode(part)
         return ids
 
-    def _render(self, messages: Sequence[tuple[str, str]], opening: bool = True) -> str:
+    def _render(self, messages: Sequence[tuple[str, str]], rendering: str | None = None, opening: bool = True) -> str:
         if not self.tokenizer.chat_template:
             raise UserError(
                 f"model {self.name}: its tokenizer has no chat template, so it cannot be asked with messages; add a "
                 "chat_template.jinja to the model's folder or leave the model out of the committee"
             )
-        if self._fitted is None:
-            self._fitted = Template(self.tokenizer, date=datetime.date.fromisoformat(FIXED_DATE)).fitted()
-        return self._fitted.text([{"role": role, "content": content} for role, content in messages], opening)
+        if rendering not in self._templates:
+            options, date = json.loads(rendering or "{}"), datetime.date.fromisoformat(FIXED_DATE)
+            self._templates[rendering] = Template(self.tokenizer, options, date).fitted()
+        chat = [{"role": role, "content": content} for role, content in messages]
+        return self._templates[rendering].text(chat, opening)
 
     def _encode(self, text: str) -> list[int]:
         return list(self.tokenizer(text, add_special_tokens=False)["input_ids"])

@@ -1,5 +1,6 @@
 """What is sent to an OpenAI-compatible endpoint, and how its replies are read."""
 
+import json
 import math
 import time
 from email.utils import parsedate_to_datetime
@@ -34,7 +35,7 @@ def prompt_estimate(request: Request) -> int:
     """Tokens of the prompt, rather too many: exact for ids, else three characters a token."""
     if request.prompt_ids is not None:
         return len(request.prompt_ids)
-    return sum(len(content) // 3 + 8 for _, content in request.messages or ())
+    return sum(len(content) // 3 + 8 for _, content in request.messages or ()) + len(request.rendering or "") // 3
 
 
 def body_of(model: Model, request: Request) -> tuple[str, dict[str, Any]]:
@@ -62,8 +63,15 @@ def body_of(model: Model, request: Request) -> tuple[str, dict[str, Any]]:
         return "completions", {key: value for key, value in body.items() if value is not None}
     messages = [{"role": role, "content": content} for role, content in request.messages or ()]
     logprobs = {"logprobs": True, "top_logprobs": 20} if request.logprobs_of else {}
-    body |= {"messages": messages} | logprobs | model.engine_args
+    body |= {"messages": messages} | _rendering(request.rendering) | logprobs | model.engine_args
     return "chat/completions", {key: value for key, value in body.items() if value is not None}
+
+
+def _rendering(rendering: str | None) -> dict[str, Any]:
+    """Fields of the body for what the template is to be given. Answers are texts, so no call of a tool is parsed."""
+    options = json.loads(rendering or "{}")
+    tools = {"tools": options.pop("tools"), "tool_choice": "none"} if "tools" in options else {}
+    return tools | ({"chat_template_kwargs": options} if options else {})
 
 
 def _first_logprobs(choice: dict[str, Any], request: Request) -> list[float]:

@@ -23,9 +23,9 @@ def requests(
     instructions: pl.LazyFrame, model: str, samples: int, sampling: Sampling, random_seed: int
 ) -> Iterator[Request]:
     """One request per candidate, by instruction_id and sample; its id is the candidate_id."""
-    rows = instructions.select("instruction_id", "messages").sort("instruction_id")
+    rows = instructions.select("instruction_id", "messages", "rendering").sort("instruction_id")
     for batch in rows.collect_batches(chunk_size=_INSTRUCTIONS_AT_ONCE, maintain_order=True):
-        for instruction_id, messages in batch.iter_rows():
+        for instruction_id, messages, rendering in batch.iter_rows():
             conversation = tuple((turn["role"], turn["content"]) for turn in messages)
             for sample in range(samples):
                 yield Request(
@@ -34,6 +34,7 @@ def requests(
                     messages=conversation,
                     seed=row_seed(random_seed, instruction_id, model, sample),
                     sampling=sampling,
+                    rendering=rendering,
                 )
 
 

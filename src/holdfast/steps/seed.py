@@ -105,7 +105,7 @@ def template_prompts(
             except Refused as error:
                 said = "no system prompt" if system is None else f"the system prompt {system[:60]!r}"
                 raise Refused(f"slice {name} with {said}: {error}") from error
-            rendering = json.dumps({"options": settings, "date": seed.date}, sort_keys=True)
+            rendering = json.dumps({"date": seed.date, "options": settings})  # the keys of tools in the file's order
             own_text = marks(template.tokenizer, prefix, system)
             yield _row("template", name, slice_, system, samples, prefix, own_text, rendering)
 

@@ -208,6 +208,46 @@ def test_every_form_of_data_becomes_a_model_that_both_libraries_load(mixture):
     assert f"VLLM {line.split(' ', 1)[1]}" in again.stdout
 
 
+DATED_PARTS = """{{ bos_token }}<|start|>system
+{{ strftime_now('%d %b %Y') }}<|end|>{% for m in messages %}<|start|>{{ m['role'] }}
+{% for p in m['content'] %}{% if p.type == 'text' %}{{ p.text }}{% else %}?{% endif %}{% endfor %}<|end|>
+{%- endfor %}{% if add_generation_prompt %}<|start|>assistant
+{% endif %}"""
+RENDERED = """
+from axolotl.cli.args import TrainerCliArgs
+from axolotl.cli.config import load_cfg
+from axolotl.common.datasets import load_datasets
+from transformers import AutoTokenizer
+tokenizer = AutoTokenizer.from_pretrained("base")
+for row in load_datasets(cfg=load_cfg("axolotl.yaml"), cli_args=TrainerCliArgs()).train_dataset:
+    learnt = [t for t, l in zip(row["input_ids"], row["labels"]) if l != -100]
+    print("SEEN", repr((tokenizer.decode(row["input_ids"]), tokenizer.decode(learnt))))
+"""
+
+
+@pytest.mark.engine
+def test_a_template_with_a_date_and_parts_is_trained_as_it_is_measured_and_kept_as_it_was(mixture):
+    Path("base/chat_template.jinja").write_text(DATED_PARTS)
+    rows = [{"messages": turns(i)} for i in range(8)]
+    for name in ("train", "val"):
+        Path(f"data/mix/forms/{name}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    make_recipe(mixture, budget={"steps": 2})
+    tokenizer = load_tokenizer("./base")
+    recipe = train.completed(yaml.safe_load(Path("data/train/recipe.yaml").read_text()), 8, tokenizer)
+    config = train.run_config(recipe, "./base", None, 0, "data/mix/forms/train.jsonl", None, "again")
+    Path("axolotl.yaml").write_text(yaml.safe_dump(config))
+    seen = in_env("training", "python", "-c", RENDERED, cwd=mixture)
+    assert seen.returncode == 0, seen.stderr[-3000:]
+    found = {eval(line[5:]) for line in seen.stdout.splitlines() if line.startswith("SEEN")}
+    template = Template(tokenizer, date=mix.DATE).with_parts()
+    assert found == {
+        (template.text(row["messages"], opening=False), f"{row['messages'][-1]['content']}<|end|>") for row in rows
+    }
+    finish(start(mixture, "forms"), mixture)
+    assert Path("models/forms/chat_template.jinja").read_text() == DATED_PARTS
+    assert load_tokenizer("models/forms").chat_template == DATED_PARTS
+
+
 @pytest.mark.engine
 def test_a_killed_run_ends_where_an_undisturbed_one_does(mixture):
     make_recipe(mixture, adapter="lora", budget={"steps": 40}, checkpoints=8)

@@ -27,6 +27,7 @@ from holdfast.params.section import read, value
 from holdfast.params.train import Train
 from holdfast.step import arguments, run
 from holdfast.template import Template, load_tokenizer
+from holdfast.training_template import training_template
 
 WORK = Path(".holdfast/train")
 CURVE = ("step", "epoch", "loss", "eval_loss", "learning_rate", "grad_norm")
@@ -37,7 +38,8 @@ _EVERY_S = 10.0
 def end_of_turn(template: Template) -> str | None:
     """The special token that closes an assistant's turn, where it is not the tokenizer's EOS: Axolotl must be told."""
     mark = "HOLDFAST-MARK"
-    text = template.text([{"role": "user", "content": "?"}, {"role": "assistant", "content": mark}], opening=False)
+    talk = [{"role": "user", "content": "?"}, {"role": "assistant", "content": mark}]
+    text = template.fitted().text(talk, opening=False)
     after = text.rpartition(mark)[2]
     known = {str(token) for token in template.tokenizer.get_added_vocab()}
     found = sorted((after.index(token), -len(token), token) for token in known if token in after)
@@ -45,7 +47,7 @@ def end_of_turn(template: Template) -> str | None:
 
 
 def completed(recipe: dict[str, Any], rows: int, tokenizer: Any) -> dict[str, Any]:
-    """`recipe` with what depends on the data and the tokenizer: how often the loss is logged, the end of a turn."""
+    """`recipe` with what depends on data and tokenizer: how often the loss is logged, a turn's end, the template."""
     recipe = dict(recipe)
     if "logging_steps" not in recipe:
         batch = recipe.get("micro_batch_size", 1) * (recipe.get("gradient_accumulation_steps") or 1)
@@ -53,9 +55,11 @@ def completed(recipe: dict[str, Any], rows: int, tokenizer: Any) -> dict[str, An
         recipe["logging_steps"] = max(1, int(steps // _LOGGED))
     if rows < 20_000 and "dataset_num_proc" not in recipe and "dataset_processes" not in recipe:
         recipe["dataset_num_proc"] = 1  # starting more processes takes longer than the work
-    if recipe.get("chat_template", "tokenizer_default") == "tokenizer_default" and "eot_tokens" not in recipe:
-        token = end_of_turn(Template(tokenizer))
-        recipe |= {"eot_tokens": [token]} if token else {}
+    if recipe.get("chat_template", "tokenizer_default") == "tokenizer_default":
+        if "eot_tokens" not in recipe and (token := end_of_turn(Template(tokenizer))):
+            recipe["eot_tokens"] = [token]
+        if (jinja := training_template(Template(tokenizer))) is not None:
+            recipe |= {"chat_template": "jinja", "chat_template_jinja": jinja}
     return recipe
 
 
@@ -142,10 +146,11 @@ def curve(log: list[dict[str, Any]]) -> str:
     return text.getvalue()
 
 
-def assemble(output: Path, base: Path, merged: bool, folder: Path) -> None:
+def assemble(output: Path, base: Path, merged: bool, folder: Path, chat_template: str | None) -> None:
     """Fill the new `folder` with the model: weights, configuration, tokenizer, chat template.
 
-    Settings of generation and the cache are the base model's: Axolotl changes them for training.
+    Settings of generation and the cache are the base model's: Axolotl changes them for training. `chat_template` takes
+    the place of the one that Axolotl saved, None leaves that.
     """
     folder.mkdir()
     source = output / "merged" if merged else output
@@ -160,6 +165,9 @@ def assemble(output: Path, base: Path, merged: bool, folder: Path) -> None:
             _link(file, folder / "adapter" / file.name)
         elif merged and file.name.startswith(("tokenizer", "special_tokens", "chat_template")) and file.is_file():
             _link(file, folder / file.name)
+    if chat_template is not None:
+        (folder / "chat_template.jinja").unlink(missing_ok=True)
+        (folder / "chat_template.jinja").write_text(chat_template, encoding="utf-8")
     if (base / "generation_config.json").is_file():
         (folder / "generation_config.json").unlink(missing_ok=True)
         shutil.copyfile(base / "generation_config.json", folder / "generation_config.json")
@@ -198,7 +206,10 @@ def main() -> None:
     rows, held = (Path(path).read_bytes().count(b"\n") for path in (args.train, args.val))
     if not rows:
         raise UserError(f"{args.train}: holds no rows; there is nothing to train on")
-    recipe = completed(recipe, rows, load_tokenizer(args.base, revision))
+    own_template = "chat_template_jinja" in recipe
+    tokenizer = load_tokenizer(args.base, revision)
+    recipe = completed(recipe, rows, tokenizer)
+    keeps = tokenizer.chat_template if "chat_template_jinja" in recipe and not own_template else None
     val = args.val if held else None
 
     parts = (args.train, args.val, args.base)
@@ -232,7 +243,7 @@ def main() -> None:
     }
     about |= {"adapter": recipe.get("adapter"), "merged": merge}
     with replacing(args.model) as folder:
-        assemble(work / "output", Path(args.base), merge, folder)
+        assemble(work / "output", Path(args.base), merge, folder, keeps)
         (folder / "holdfast.json").write_text(json.dumps(about, indent=2) + "\n", encoding="utf-8")
     with replacing(args.curve) as aside:
         aside.write_text(curve(ended["log"]), encoding="utf-8")

@@ -3,6 +3,7 @@
 import itertools
 import json
 
+import numpy as np
 import polars as pl
 import pytest
 
@@ -82,9 +83,17 @@ def test_judges_who_cannot_be_calibrated_have_no_such_rung():
 
 
 def test_interval_of_a_mean():
-    found = interval(pl.Series([0.0, 1.0] * 50).to_numpy())
-    assert found["mean"] == 0.5
-    assert found["high"] - found["low"] == pytest.approx(2 * 1.96 * 0.5 / 99**0.5, abs=1e-3)
+    expectations = interval(np.array([0.25, 0.75] * 50))
+    assert expectations["mean"] == 0.5
+    assert expectations["high"] - expectations["low"] == pytest.approx(2 * 1.96 * 0.25 / 99**0.5, abs=1e-3)
+    some = interval(np.array([1.0] * 15 + [0.0] * 133))
+    assert (some["low"], some["high"]) == pytest.approx((0.0624, 0.1605), abs=5e-5)  # Newcombe 1998, table I
+
+
+def test_what_is_always_right_or_never_changes_is_not_certain():
+    right, same = interval(np.ones(20)), interval(np.zeros(20), difference=True)
+    assert (right["mean"], right["low"], right["high"]) == pytest.approx((1.0, 1 - 0.1611, 1.0), abs=5e-5)
+    assert (same["mean"], same["low"], same["high"]) == pytest.approx((0.0, -0.1611, 0.1611), abs=5e-5)
 
 
 def test_the_injections_are_200_and_differ_from_their_answers():

@@ -16,6 +16,7 @@ from holdfast.params.filter import Selection
 from holdfast.params.section import value
 from holdfast.sandbox.world import judge_truth
 from holdfast.selection import decide, weigh
+from holdfast.statistics import paired_score, wilson
 from holdfast.step import arguments, run
 from holdfast.tables import GENERATIONS, INSTRUCTIONS, SCORES
 
@@ -86,10 +87,20 @@ def outcomes(
     return per.sort("instruction_id").with_columns(pl.exclude("instruction_id").fill_null(0.0)), truth
 
 
-def interval(values: np.ndarray) -> dict[str, float]:
-    """Mean with a 95 % interval over instructions, normal approximation."""
-    mean, error = float(values.mean()), float(values.std(ddof=1) / np.sqrt(len(values))) if len(values) > 1 else 0.0
-    return {"mean": round(mean, 6), "low": round(mean - 1.959964 * error, 6), "high": round(mean + 1.959964 * error, 6)}
+def interval(values: np.ndarray, difference: bool = False) -> dict[str, float]:
+    """Mean with a 95 % interval over instructions, of right or wrong (1 or 0) or of the `difference` of two (-1 to 1).
+
+    Wilson's and Tango's (`statistics`), which stay honest where nearly all instructions are alike; the normal
+    approximation where expectations (shares of right candidates) are among the values.
+    """
+    n, mean = len(values), float(values.mean())
+    if n and np.isin(values, (-1.0, 0.0, 1.0)).all():
+        gained, lost = float((values > 0).sum()), float((values < 0).sum())
+        low, high = paired_score(lost, gained, n, 0.95) if difference else wilson(gained, n, 0.95)
+    else:
+        half = 1.959964 * float(values.std(ddof=1) / np.sqrt(n)) if n > 1 else 0.0
+        low, high = mean - half, mean + half
+    return {"mean": round(mean, 6), "low": round(low, 6), "high": round(high, 6)}
 
 
 def told_apart(truth: pl.DataFrame, scores: pl.LazyFrame) -> float | None:
@@ -133,7 +144,9 @@ def report(
         },
         "accuracy": {name: interval(values) for name, values in columns.items()},
         "best_single_model": best.removesuffix(" 1x1"),
-        "committee_minus": {n: interval(committee - columns[c]) for n, c in references.items() if c in columns},
+        "committee_minus": {
+            n: interval(committee - columns[c], difference=True) for n, c in references.items() if c in columns
+        },
         "judges_tell_right_from_wrong": {judge: told_apart(truth, table) for judge, table in sorted(scores.items())},
     }
 

@@ -32,6 +32,12 @@ def test_babble_costs_precision_only() -> None:
     assert found["drawn"]["task_shares"] == report(texts, texts, world())["drawn"]["task_shares"]
 
 
+def test_nothing_but_babble_is_at_no_distance() -> None:
+    """It would be 0.5, nearer than a sampler that knows a single task."""
+    found = report(["qwertz"], ["qwertz"], world())["kept"]
+    assert (found["task_total_variation"], found["instruction_total_variation"]) == (None, None)
+
+
 def test_a_narrow_sampler_misses_tasks() -> None:
     task = next(iter(world().values())).task
     texts = [text for text, one in world().items() if one.task == task]
@@ -45,4 +51,5 @@ def test_a_narrow_sampler_misses_tasks() -> None:
 def test_nothing_drawn() -> None:
     found = report([], [], world())
     assert found["drawn"]["precision"] is None
+    assert found["drawn"]["task_total_variation"] is None
     assert found["drawn"]["coverage_by_frequency_mass"] == 0

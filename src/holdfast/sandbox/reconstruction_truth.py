@@ -37,7 +37,10 @@ def report(drawn: Iterable[str], kept: Iterable[str], truth: Mapping[str, Truth]
 
 
 def _against(counts: Counter[str], truth: Mapping[str, Truth], tasks: Mapping[str, float]) -> dict[str, Any]:
-    """One sample of texts, with how often each was drawn, against the true distribution."""
+    """One sample of texts, with how often each was drawn, against the true distribution.
+
+    Total variations are null when no text is of the true world: there is no distribution to compare.
+    """
     inside = {text: n for text, n in counts.items() if text in truth}
     total, known = counts.total(), sum(inside.values())
     found = Counter[str]()
@@ -53,8 +56,8 @@ def _against(counts: Counter[str], truth: Mapping[str, Truth], tasks: Mapping[st
         "distinct": len(counts),
         "precision": round(known / total, 4) if total else None,
         "task_shares": _rounded(shares),
-        "task_total_variation": round(sum(abs(shares[task] - tasks[task]) for task in tasks) / 2, 4),
-        "instruction_total_variation": round(_distance(inside, known, truth), 4),
+        "task_total_variation": round(sum(abs(shares[t] - tasks[t]) for t in tasks) / 2, 4) if known else None,
+        "instruction_total_variation": round(_distance(inside, known, truth), 4) if known else None,
         "coverage_by_frequency_mass": round(sum(truth[text].probability for text in inside), 4),
         "coverage_by_instruction": round(len(inside) / len(truth), 4),
         "coverage_by_frequency_mass_of_task": _rounded(by_task),

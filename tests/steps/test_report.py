@@ -17,7 +17,8 @@ from hypothesis import strategies as st
 from holdfast.check import check, table
 from holdfast.errors import UserError
 from holdfast.params.report import Limits, Report
-from holdfast.report.page import estimate
+from holdfast.report.funnel import Stage
+from holdfast.report.page import estimate, render
 from holdfast.report.plots import ticks
 from holdfast.report.proof import prove
 from holdfast.report.verdict import checks, points, verdict
@@ -232,6 +233,20 @@ def test_several_seeds_show_their_spread_and_widen_the_interval() -> None:
     assert len(three["general"]["by_seed"]) == three["seeds"] == compared["seeds"] == 3
     assert compared["seed_sd"] > 0
     assert compared["high"] - compared["low"] > 2 * compared["seed_sd"]
+
+
+@pytest.mark.parametrize(
+    ("marks", "spread"),
+    [([True, False, True], "0.0"), ([True, None, None], "cannot be told"), ([None], "cannot be told")],
+)
+def test_the_page_of_several_seeds(marks: list[bool | None], spread: str) -> None:
+    """Also where no spread between seeds can be told: fewer than two items that all runs were graded on."""
+    runs = dict.fromkeys(("base", "arm", "arm-s1", "arm-s2"), evaluation({"general": marks}))
+    stages = [Stage(step, "all", 3, [], "") for step in ("mix", "evaluate")]
+    summary = summarise(runs, MEASURES, Report())
+    text = render(summary, runs, Report(), "base", stages, [], {}, {}, [], "")
+    assert f'<td class="left">general</td><td>{spread}</td>' in text
+    assert "score interval of the mean counts" in text
 
 
 @pytest.mark.parametrize("seeds", [1, 3])

@@ -120,7 +120,7 @@ def run_ours(folder: Path) -> tuple[float, float]:
     env = os.environ | {"POLARS_MAX_THREADS": "2", "RAYON_NUM_THREADS": "2", "OMP_NUM_THREADS": "1"}
     names = ("instructions", "rejected", "contamination")
     outputs = [word for name in names for word in (f"--{name}", f"{name}.parquet")]
-    command = [sys.executable, "-m", "holdfast.steps.clean", "--params", "evaluate.suites.suite.path"]
+    command = [sys.executable, "-m", "holdfast.steps.clean", "--params", "evaluate.suites.suite.path", "--harness"]
     command += ["--prompts", "prompts.parquet", "--samples", "samples.parquet", *outputs, "--metrics", "metrics.json"]
     start = time.monotonic()
     subprocess.run(command, cwd=folder, check=True, env=env | {"PYTHONPATH": str(ROOT / "src")})

@@ -22,7 +22,7 @@ rule mix:
     """Sources in the arm's shares: cleaned, measured, drawn, split, shuffled."""
     input:
         sources=lambda w: [source.data for source in mix_sources(w.arm).values()],
-        suites=sorted({s["path"] for s in config["evaluate"]["suites"].values() if "path" in s}),
+        suites=sorted({s["path"] for s in config["evaluate"]["suites"].values() if "path" in s}) + harness_items(),
         base=model_files(config["base"]),
         code=code("holdfast.steps.mix"),
         env=env("core"),

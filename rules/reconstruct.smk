@@ -51,6 +51,7 @@ rule clean:
         prompts="data/seed/prompts.parquet",
         samples="data/reconstruct/samples.parquet",
         suites=sorted(kept_out()),
+        harness=harness_items(),
         benchmarks=sorted(benchmark_files()),
         code=code("holdfast.steps.clean"),
         env=env("core"),
@@ -70,5 +71,5 @@ rule clean:
     shell:
         "exec envs/job clean --env {input.env} --log {log} --"
         " python -m holdfast.steps.clean --params {params.declared} --prompts {input.prompts} --samples {input.samples}"
-        " --instructions {output.instructions} --rejected {output.rejected}"
+        " --harness {input.harness} --instructions {output.instructions} --rejected {output.rejected}"
         " --contamination {output.contamination} --metrics {output.metrics}"

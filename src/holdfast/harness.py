@@ -3,6 +3,7 @@
 import traceback
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import polars as pl
@@ -15,6 +16,29 @@ from holdfast.tables import EVALUATIONS
 
 Sample = dict[str, Any]
 PREFERRED = ("acc", "exact_match")
+
+
+def task_manager(name: str, suite: HarnessSuite) -> Any:
+    """The harness's TaskManager for the suite called `name`. Raises UserError for a task that it does not know."""
+    from lm_eval.tasks import TaskManager
+
+    manager = TaskManager(include_path=suite.include_path)
+    if unknown := [task for task in suite.tasks if not manager.match_tasks([task])]:
+        raise UserError(
+            f"evaluate.suites.{name}.tasks: the harness knows no task {unknown[0]!r}; see `lm-eval ls tasks`"
+        )
+    return manager
+
+
+@contextmanager
+def foreign_code(name: str) -> Iterator[None]:
+    """Whatever a task of the suite called `name` raises becomes a UserError; the traceback goes to the log."""
+    try:
+        yield
+    except Exception as error:  # tasks are foreign code and data: anything may come out of them
+        traceback.print_exc()
+        first = (str(error).strip() or "no message").splitlines()[0]
+        raise UserError(f"evaluate.suites.{name}: the harness failed: {type(error).__name__}: {first}") from None
 
 
 def run_harness(model: Model, name: str, suite: HarnessSuite) -> tuple[pl.DataFrame, list[Sample]]:
@@ -34,14 +58,9 @@ def run_harness(model: Model, name: str, suite: HarnessSuite) -> tuple[pl.DataFr
 def _run(model: Model, name: str, suite: HarnessSuite) -> tuple[pl.DataFrame, list[Sample]]:
     import torch
     from lm_eval import simple_evaluate
-    from lm_eval.tasks import TaskManager
 
-    manager = TaskManager(include_path=suite.include_path)
-    if unknown := [task for task in suite.tasks if not manager.match_tasks([task])]:
-        raise UserError(
-            f"evaluate.suites.{name}.tasks: the harness knows no task {unknown[0]!r}; see `lm-eval ls tasks`"
-        )
-    try:
+    manager = task_manager(name, suite)
+    with foreign_code(name):
         results = simple_evaluate(
             model="hf",
             model_args=loading(model, torch.cuda.is_available()),
@@ -53,10 +72,6 @@ def _run(model: Model, name: str, suite: HarnessSuite) -> tuple[pl.DataFrame, li
             task_manager=manager,
             bootstrap_iters=0,
         )
-    except Exception as error:  # tasks are foreign code and data: anything may come out of them
-        traceback.print_exc()
-        first = (str(error).strip() or "no message").splitlines()[0]
-        raise UserError(f"evaluate.suites.{name}: the harness failed: {type(error).__name__}: {first}") from None
     assert results is not None
     samples = [
         {"suite": name, "task": task, **sample}

@@ -224,17 +224,21 @@ def test_loops() -> None:
 def test_the_step_writes_every_table(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     Path("params.yaml").write_text("evaluate: {suites: {sums: {path: sums.jsonl, kind: exact}}}\n")
+    Path("harness.jsonl").write_text('{"item_id": "1", "task": "greetings", "prompt": "Goodbye then"}\n')
     Path("sums.jsonl").write_text('{"item_id": "1", "prompt": "What is 3 + 4?", "answer": "7"}\n')
     prompts().write_parquet("prompts.parquet")
-    samples(("chat", "What is 3 + 4?", "stop"), ("chat", "Hello there", "stop")).write_parquet("samples.parquet")
+    texts = ("What is 3 + 4?", "Hello there", "Goodbye then")
+    samples(*(("chat", text, "stop") for text in texts)).write_parquet("samples.parquet")
     outputs = {"instructions": INSTRUCTIONS, "rejected": REJECTED_INSTRUCTIONS, "contamination": CONTAMINATION}
     words = [word for name in outputs for word in (f"--{name}", f"{name}.parquet")]
     inputs = ["--params", "evaluate.suites.sums.path", "--prompts", "prompts.parquet", "--samples", "samples.parquet"]
+    inputs += ["--harness", "harness.jsonl"]
     monkeypatch.setattr(sys, "argv", ["clean", *inputs, *words, "--metrics", "metrics.json"])
     main()
     for name, schema in outputs.items():
         assert pl.read_parquet_schema(f"{name}.parquet") == schema
     assert pl.read_parquet("instructions.parquet")["instruction"].to_list() == ["Hello there"]
+    assert sorted(pl.read_parquet("contamination.parquet")["suite"]) == ["harness", "sums"]
     assert json.loads(Path("metrics.json").read_text())["instructions"] == 1
 
 

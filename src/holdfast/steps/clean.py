@@ -1,5 +1,6 @@
 """clean: which samples are instructions, each once; and how good is the reconstruction?"""
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -95,11 +96,13 @@ def clean_samples(
 
 
 def main() -> None:
-    args = arguments(__doc__, "prompts", "samples", "instructions", "rejected", "contamination", "metrics")
+    names = ("prompts", "samples", "instructions", "rejected", "contamination", "metrics")
+    args = arguments(__doc__, *names, many=("harness",))
     clean = read(args.params, "reconstruct", Reconstruct).clean if "reconstruct." in args.params else Clean()
     suites = value(args.params, "evaluate.suites") if "evaluate." in args.params else {}
     fields = clean.contamination.fields
     items = [item for name in sorted(suites) for item in suite_items(name, suites[name]["path"], fields)]
+    items += [item for path in sorted(args.harness) for item in suite_items(Path(path).stem, path, ["prompt"])]
     items += [item for path in sorted(clean.contamination.benchmarks) for item in suite_items(path, path, fields)]
     turns = user_turns(scan_table(args.samples, SAMPLES), scan_table(args.prompts, PROMPTS)).collect()
     instructions, rejected, found, metrics = clean_samples(turns, items, clean)

@@ -20,6 +20,7 @@ rule suite_items:
         "logs/suite_items/{suite}.log",
     benchmark:
         "benchmarks/suite_items/{suite}.tsv"
+    priority: 100  # before any model: a task that is not there should not cost a night
     params:
         declared="evaluate.suites.{suite}",
     shell:

@@ -47,7 +47,8 @@ def test_the_bare_question_is_an_item_and_its_subject_is_not() -> None:
     assert fields(doc, [prompt]) == [doc["passage"]]
     assert fields({"question": "Who rules?", "subject": "us"}, ["Who rules?\nA. you\nB. us"]) == ["Who rules?"]
     assert fields("a text", ["a text"]) == []
-    rows = [(f"{k}", [f"Please give the answer to this: {k} plus?\nA:"], [f"{k} plus?"]) for k in range(10)]
+    asked = "Please give the answer to this:"
+    rows = [(f"{k}", [f"{asked} {k} plus?\nA:"], [asked, f"{k} plus?"]) for k in range(10)]
     found = list(task_items("sums", rows))
     assert found[0] == {"item_id": "0", "task": "sums", "prompt": "0 plus?"}
     assert [row["prompt"] for row in found[10:]] == [f"{k} plus? A:" for k in range(10)]

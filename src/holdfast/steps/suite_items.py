@@ -59,13 +59,17 @@ def _frame(rows: list[list[str]]) -> int:
 
 
 def task_items(name: str, documents: Iterable[tuple[str, list[str], list[str]]]) -> Iterator[dict[str, str]]:
-    """Rows item_id, task, prompt of one task, from (item_id, prompts, fields) of its documents."""
+    """Rows item_id, task, prompt of one task, from (item_id, prompts, fields) of its documents.
+
+    A field that all documents share is the task's instruction, no item.
+    """
     listed = list(documents)
+    shared = set.intersection(*(set(texts) for *_, texts in listed)) if len(listed) >= _FRAMED else set()
     shown = [(item_id, text) for item_id, texts, _ in listed for text in texts]
     bare = zip((item_id for item_id, _ in shown), unframed([text for _, text in shown]), strict=True)
     own = ((item_id, text) for item_id, _, texts in listed for text in texts)
     for item_id, text in (*own, *bare):
-        if text:
+        if text and text not in shared:
             yield {"item_id": item_id, "task": name, "prompt": text}
 
 

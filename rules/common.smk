@@ -36,9 +36,14 @@ def env(name):
 
 
 def model_files(name):
-    """A model's folder, if it is one on this machine."""
-    folder = Model.model_validate(config["models"][name]).folder
-    return [folder] if folder else []
+    """A model's folder, if it is one on this machine, and the chat template that the user gives it."""
+    model = Model.model_validate(config["models"][name])
+    return [file for file in (model.folder, model.chat_template) if file]
+
+
+def given_template(name):
+    """The key of the chat template that the user gives a model, where there is one."""
+    return [f"models.{name}.chat_template"] if config["models"][name].get("chat_template") else []
 
 
 def gpus(name):

@@ -15,7 +15,8 @@ def mix_keys(wildcards):
     rehearsal = any(source.selection for source in sources.values())
     writers = sorted(config["generate"]["models"]) if rehearsal else []
     licences = [f"models.{m}.licence" for m in writers if config["models"][m].get("licence")]
-    return ",".join(["random_seed", "mix", "train.sequence_len", f"arms.{wildcards.arm}", *named, *licences])
+    given = given_template(config["base"])
+    return ",".join(["random_seed", "mix", "train.sequence_len", f"arms.{wildcards.arm}", *named, *licences, *given])
 
 
 rule mix:

@@ -168,6 +168,21 @@ def test_bad_input_is_one_clear_error(engine, tmp_path):
         assert "\n" not in said
 
 
+def test_a_model_without_a_template_answers_with_the_users(tmp_path):
+    path = shutil.copytree(tiny_model(), tmp_path / "base")
+    template = (path / "chat_template.jinja").rename(tmp_path / "mine.jinja")
+    given = {"path": str(path), "chat_template": str(template)}
+    cases = [
+        {"model": {"engine": engine, "engine_args": {"max_model_len": 256}} | model, "requests": REQUESTS[:2]}
+        for engine in ("vllm", "transformers")
+        for model in (given, {"path": str(tiny_model())})
+    ]
+    found = ask_apart(tmp_path, cases)
+    assert not [said for said in found if isinstance(said, str)]
+    for ours, theirs in (found[:2], found[2:]):
+        assert ours["text"].to_list() == theirs["text"].to_list()
+
+
 def test_a_port_that_is_taken_is_passed_over(tmp_path):
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))

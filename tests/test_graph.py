@@ -30,6 +30,24 @@ def test_the_committed_file_is_current(monkeypatch: pytest.MonkeyPatch) -> None:
     assert Path("dvc.yaml").read_text() == text, "dvc.yaml has drifted; run: envs/in-env core holdfast dvc"
 
 
+def test_a_chat_template_of_the_users_is_an_input_of_the_jobs_that_read_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("Snakefile", "rules", "src", "envs", "data", "profiles"):
+        (tmp_path / name).symlink_to(ROOT / name)
+    text = (ROOT / "params.yaml").read_text()
+    given = "path: models/sandbox/base\n    chat_template: mine.jinja"
+    (tmp_path / "params.yaml").write_text(text.replace("path: models/sandbox/base", given, 1))
+    (tmp_path / "mine.jinja").write_text("{{ messages }}")
+    monkeypatch.chdir(tmp_path)
+    jobs = [job for job in graph.list_jobs() if "mine.jinja" in job.inputs]
+    steps = {"mix", "train", "generate", "score", "evaluate"}
+    assert steps <= {job.rule for job in jobs}
+    assert all("models.base" in job.shell for job in jobs if job.rule in steps)
+    arms = [job for job in jobs if job.rule == "evaluate" and "--arm base" not in job.shell]
+    assert not arms, "an arm carries the template that it was trained with"
+
+
 def test_a_job_becomes_a_stage() -> None:
     found = graph.stages([job()], PARAMS)
     assert found == {

@@ -116,6 +116,13 @@ def test_a_folder_s_content_is_the_model_and_engine_arguments_for_speed_are_not(
     assert fingerprint("b", here.model_copy(update={"engine_args": fast, "gpus": 2})) == before
     assert fingerprint("a", here.model_copy(update={"engine_args": {"dtype": "float16"}})) != before
     assert fingerprint("a", here.model_copy(update={"engine": "transformers"})) != before
+    given = here.model_copy(update={"chat_template": str(tmp_path / "mine.jinja")})
+    with pytest.raises(UserError, match=r"models\.a\.chat_template: .*mine\.jinja: No such file"):
+        fingerprint("a", given)
+    (tmp_path / "mine.jinja").write_text("one")
+    one = fingerprint("a", given)
+    (tmp_path / "mine.jinja").write_text("two")
+    assert len({before, one, fingerprint("a", given)}) == 3
     folder.rename(tmp_path / "models" / "b")
     assert fingerprint("a", Model(path="models/b")) == before
     (tmp_path / "models" / "b" / "weights.safetensors").write_bytes(b"w" * 999 + b"v")

@@ -195,3 +195,21 @@ def test_a_file_that_is_not_yaml_is_refused(tmp_path: Path) -> None:
     path.write_text("a: [1")
     with pytest.raises(UserError, match="not valid YAML"):
         section.load(str(path))
+
+
+def test_a_base_without_a_chat_template_needs_one(tmp_path: Path) -> None:
+    base = tmp_path / "base"
+    base.mkdir()
+    (base / "tokenizer_config.json").write_text("{}")
+    fault = f"models.base.chat_template: {base} has no chat template of its own; name a Jinja file"
+    own = ("path: models/sandbox/base", f"path: {base}")
+    assert faults(tmp_path, own) == [fault]
+    (tmp_path / "mine.jinja").write_text("{{ messages }}")
+    given = (own[0], f"{own[1]}\n    chat_template: {tmp_path}/mine.jinja")
+    other, found = ("inference: inference", "inference: nothing"), ["environments: envs/nothing.txt does not exist"]
+    assert faults(tmp_path, given, other) == found
+    assert faults(tmp_path, (own[0], given[1].replace("mine", "nowhere"))) == [
+        f"models.base.chat_template: {tmp_path}/nowhere.jinja does not exist"
+    ]
+    (base / "chat_template.jinja").write_text("{{ messages }}")
+    assert faults(tmp_path, own, other) == found

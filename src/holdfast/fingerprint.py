@@ -32,8 +32,8 @@ def fingerprint(name: str, model: Model, online: bool = True) -> str:
     """32 hex digits that change whenever the model could answer differently; rates, licence and limits do not count.
 
     A folder counts by the content of its files, a Hugging Face id by its commit, an endpoint's model by url, name and
-    revision. With `online=False` the hub is not asked; a commit that is not known on this machine gives "".
-    Raises UserError when the model cannot be found.
+    revision, a chat template of the user's own by its content. With `online=False` the hub is not asked; a commit that
+    is not known on this machine gives "". Raises UserError when the model or the template cannot be found.
     """
     arguments = {k: v for k, v in model.engine_args.items() if k not in NEUTRAL}
     if model.engine == "openai":
@@ -45,7 +45,13 @@ def fingerprint(name: str, model: Model, online: bool = True) -> str:
         if not commit:
             return ""
         identity = ["hub", model.path, commit]
-    text = json.dumps([model.engine, identity, arguments], sort_keys=True, default=str)
+    parts: list[object] = [model.engine, identity, arguments]
+    if model.chat_template and model.engine != "openai":
+        try:
+            parts.append(_file_hash(Path(model.chat_template)))
+        except OSError as error:
+            raise UserError(f"models.{name}.chat_template: {model.chat_template}: {error.strerror}") from error
+    text = json.dumps(parts, sort_keys=True, default=str)
     return blake2b(text.encode(), digest_size=16).hexdigest()
 
 

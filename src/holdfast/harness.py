@@ -13,6 +13,8 @@ from holdfast.gpus import own_gpus
 from holdfast.params.evaluate import HarnessSuite
 from holdfast.params.models import Model
 from holdfast.tables import EVALUATIONS
+from holdfast.template import Template, load_tokenizer
+from holdfast.training_template import training_template
 
 Sample = dict[str, Any]
 PREFERRED = ("acc", "exact_match")
@@ -60,10 +62,13 @@ def _run(model: Model, name: str, suite: HarnessSuite) -> tuple[pl.DataFrame, li
     from lm_eval import simple_evaluate
 
     manager = task_manager(name, suite)
+    settings = loading(model, torch.cuda.is_available())
+    if suite.chat:
+        settings["tokenizer"] = chat_tokenizer(model)
     with foreign_code(name):
         results = simple_evaluate(
             model="hf",
-            model_args=loading(model, torch.cuda.is_available()),
+            model_args=settings,
             tasks=suite.tasks,
             num_fewshot=suite.num_fewshot,
             batch_size=suite.batch_size,
@@ -91,6 +96,14 @@ def loading(model: Model, cuda: bool) -> dict[str, Any]:
     }
     settings |= {"revision": model.revision} if model.revision is not None else {}
     return settings | ({"parallelize": True} if model.gpus > 1 else {})
+
+
+def chat_tokenizer(model: Model) -> Any:
+    """The tokenizer, its template rendering as in all other suites: the harness gives it no date and no parts."""
+    trusted = bool(model.engine_args.get("trust_remote_code"))
+    tokenizer = load_tokenizer(model.path, model.revision, trust_remote_code=trusted, chat_template=model.chat_template)
+    tokenizer.chat_template = training_template(Template(tokenizer)) or tokenizer.chat_template
+    return tokenizer
 
 
 def rows(samples: list[Sample], name: str, metric: str | None) -> Iterator[dict[str, Any]]:

@@ -79,9 +79,7 @@ def plan(
             available = sum(n for (s, p), n in sizes.items() if s == source and part in (None, p))
             if not available:
                 what = f"slice {part!r} of source {source}" if part else f"source {source}"
-                raise UserError(
-                    f"arm {name}: {what} has no usable row; see the rejected rows, or leave it out of the arm"
-                )
+                raise UserError(f"arm {name}: {what} has no usable row; see above why, or leave it out of the arm")
             parts.append(Stratum(source, part, share / total_share * weight, available, 0))
     total: float
     if arm.budget is not None:

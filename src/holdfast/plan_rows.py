@@ -63,7 +63,7 @@ def _arguments(command: list[str]) -> dict[str, list[str]]:
 
 
 def _reconstruct(args: dict[str, list[str]], params: Params, known: Known) -> list[Rows]:
-    settings, model = params.reconstruct, params.models[params.base]
+    settings, model = params.reconstruct, params.models[params.base].model_copy(update={"chat_template": None})
     further, turns = 0, settings.multi_turn
     if turns.share > 0:  # an answer and a further user turn for each turn after the first
         further = round(settings.samples * turns.share) * 2 * (turns.max_turns - 1)
@@ -133,16 +133,15 @@ def _score(args: dict[str, list[str]], params: Params, known: Known) -> list[Row
 
 def _evaluate(args: dict[str, list[str]], params: Params, known: Known) -> list[Rows]:
     arm, base = args["arm"][0], params.models[params.base]
-    model = (
-        base if args["model"][0] == base.path else base.model_copy(update={"path": args["model"][0], "revision": None})
-    )
+    own = {"path": args["model"][0], "revision": None, "chat_template": None}
+    model = base if own["path"] == base.path else base.model_copy(update=own)
     suites = params.evaluate.suites
     harness = sorted(name for name, suite in suites.items() if isinstance(suite, HarnessSuite))
     rows = [_uncounted(arm, f"{name}: the harness's requests are not counted") for name in harness]
-    own = [path for path in (getattr(suite, "path", None) for suite in suites.values()) if path]
-    if not own:
+    files = [path for path in (getattr(suite, "path", None) for suite in suites.values()) if path]
+    if not files:
         return rows
-    if not all(map(known, own)):
+    if not all(map(known, files)):
         return [_uncounted(arm, "as many rows as the suites have, which are yet to be built"), *rows]
     asked = evaluate.questions(params.evaluate)
     counted = [_count(arm, model, "evaluate", evaluate.requests(asked, params.evaluate.sampling), known)]

@@ -63,8 +63,10 @@ class Template:
         """This template with contents as it wants them, text or parts: some drop the other kind without a word.
 
         Told by a probe. A template that refuses all of the short conversations tried stays as it is. Raises Refused
-        where it renders one, but without the user's text.
+        where it renders one, but without the user's text, and where there is no template.
         """
+        if not self.tokenizer.chat_template:
+            raise Refused("the tokenizer has no chat template; set models.<name>.chat_template to a Jinja file")
         user, answer = {"role": "user", "content": _PROBE}, {"role": "assistant", "content": "answer"}
         rendered = False
         for way in (self, self.with_parts()):
@@ -86,10 +88,13 @@ def _in_parts(message: Message) -> Message:
     return message | {"content": [{"type": "text", "text": text}]} if isinstance(text, str) else message
 
 
-def load_tokenizer(path: str, revision: str | None = None, *, trust_remote_code: bool = False) -> Any:
+def load_tokenizer(
+    path: str, revision: str | None = None, *, trust_remote_code: bool = False, chat_template: str | None = None
+) -> Any:
     """The tokenizer of a model folder (or of a Hugging Face id that is in the local cache or can be fetched).
 
-    Code that comes with it runs only with `trust_remote_code`. Raises UserError when it cannot be loaded.
+    Code that comes with it runs only with `trust_remote_code`. `chat_template` is a Jinja file that takes the place of
+    its chat template. Raises UserError when either cannot be loaded.
     """
     if path.startswith(("/", "./", "../", "models/")) and not Path(path).is_dir():
         raise UserError(f"{path}: no such folder; give a folder with a tokenizer, or a Hugging Face id")
@@ -100,7 +105,12 @@ def load_tokenizer(path: str, revision: str | None = None, *, trust_remote_code:
         raise UserError(
             f"{path}: its tokenizer cannot be loaded ({reason[0][:300]}); check its tokenizer files"
         ) from error
-    if not tokenizer.chat_template and (template := _processor_template(Path(path))):
+    if chat_template is not None:
+        try:
+            tokenizer.chat_template = Path(chat_template).read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            raise UserError(f"{chat_template}: not readable as a chat template ({error})") from error
+    elif not tokenizer.chat_template and (template := _processor_template(Path(path))):
         tokenizer.chat_template = template
     return tokenizer
 

@@ -19,17 +19,19 @@ _IN_PARTS = (
 )
 
 
-def training_template(template: Template) -> str | None:
+def training_template(template: Template, given: bool = False) -> str | None:
     """Jinja that renders contents as text and dates as 2024-07-26; None where the tokenizer's own does already.
 
-    Raises Refused where the template renders no user's text.
+    `given`: the template is the user's, not the tokenizer's own. Raises Refused where it renders no user's text.
     """
     source = template.tokenizer.chat_template
     if not isinstance(source, str):
         return None
     head = _dated(source) if "strftime_now" in source else ""
     head += _IN_PARTS if template.fitted().parts else ""
-    return f"{head}\n{source}" if head else None  # Transformers trims the line break after a block
+    if not head:
+        return source if given else None
+    return f"{head}\n{source}"  # Transformers trims the line break after a block
 
 
 def _dated(source: str) -> str:
@@ -40,3 +42,14 @@ def _dated(source: str) -> str:
     steps = [("%%", "\0"), *((d, text) for d, text in written.items() if text != d), ("\0", "%")]
     filters = "".join(f" | replace({json.dumps(old)}, {json.dumps(new)})" for old, new in steps)
     return f"{{%- macro strftime_now(format) -%}}{{{{ format{filters} }}}}{{%- endmacro %}}"
+
+
+def end_of_turn(template: Template) -> str | None:
+    """The special token that closes an assistant's turn, where it is not the tokenizer's EOS: Axolotl must be told."""
+    mark = "HOLDFAST-MARK"
+    talk = [{"role": "user", "content": "?"}, {"role": "assistant", "content": mark}]
+    text = template.fitted().text(talk, opening=False)
+    after = text.rpartition(mark)[2]
+    known = {str(token) for token in template.tokenizer.get_added_vocab()}
+    found = sorted((after.index(token), -len(token), token) for token in known if token in after)
+    return found[0][2] if found and found[0][2] != template.tokenizer.eos_token else None

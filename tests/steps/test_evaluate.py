@@ -1,6 +1,7 @@
 """The evaluate step: what is asked, how it is graded, and one run with real engines."""
 
 import json
+import shutil
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -9,8 +10,10 @@ import polars as pl
 import pytest
 import yaml
 
+from holdfast.harness import chat_tokenizer
 from holdfast.params.evaluate import Evaluate
-from holdfast.params.models import Sampling
+from holdfast.params.models import Model, Sampling
+from holdfast.params.seed import FIXED_DATE
 from holdfast.steps.evaluate import graded, judge_requests, questions, requests, summarise
 from holdfast.tables import EVALUATIONS
 from models import ROOT, tiny_model
@@ -102,6 +105,16 @@ doc_to_choice: choices
 doc_to_target: answer
 metric_list: [{metric: acc}]
 """
+
+
+def test_the_harness_renders_as_the_other_suites_do(tmp_path: Path) -> None:
+    path = str(shutil.copytree(tiny_model(), tmp_path / "base"))
+    dated = "{{ strftime_now('%Y-%m-%d') }}{% for m in messages %}{{ m.role }}:{{ m.content[0].text }}{% endfor %}"
+    (tmp_path / "mine.jinja").write_text(dated)
+    asked = [{"role": "user", "content": "Hi"}]
+    own, given = (chat_tokenizer(Model(path=path, chat_template=t)) for t in (None, str(tmp_path / "mine.jinja")))
+    assert "<|start|>user\nHi<|end|>" in own.apply_chat_template(asked, tokenize=False)
+    assert given.apply_chat_template(asked, tokenize=False) == f"{FIXED_DATE}user:Hi"
 
 
 @pytest.mark.engine

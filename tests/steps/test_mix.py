@@ -29,15 +29,16 @@ def project(tmp_path, monkeypatch):
     pl.DataFrame(selected, schema=SELECTED).write_parquet("data/filter/selected.parquet")
     write_lines("suite.jsonl", [{"item_id": "x1", "prompt": "which code has  PART 3?", "answer": "21"}])
 
-    def build(sources=None, arm=None, mixing=None, sequence_len=200, base=None):
+    def build(sources=None, arm=None, mixing=None, sequence_len=200, base=None, chat_template=None):
         base = base or tiny_model()
         arm = arm or {"sources": {"rehearsal": 0.8, "domain": 0.2}}
         sources = sources or {"domain": {"path": "domain.jsonl", "licence": "MIT"}}
         settings = {"random_seed": 0, "mix": mixing or {}, "train": {"sequence_len": sequence_len}, "arms": {"a": arm}}
-        settings |= {"sources": sources, "models": {"base": {"licence": "Apache-2.0"}}}
+        settings |= {"sources": sources, "models": {"base": {"licence": "Apache-2.0", "chat_template": chat_template}}}
         Path("params.yaml").write_text(yaml.safe_dump(settings))
         keys = ["random_seed", "mix", "train.sequence_len", "arms.a", *(f"sources.{s}" for s in sources)]
-        argv = ["mix", "--params", ",".join([*keys, "models.base.licence"]), "--arm", "a", "--base", str(base)]
+        keys += ["models.base.licence", *(["models.base.chat_template"] if chat_template else [])]
+        argv = ["mix", "--params", ",".join(keys), "--arm", "a", "--base", str(base)]
         monkeypatch.setattr(sys, "argv", [*argv, "--out", "out", "--suites", "suite.jsonl"])
         mix.main()
         return [json.loads(line) for line in Path("out/train.jsonl").read_text().splitlines()]
@@ -118,7 +119,7 @@ def test_the_same_input_gives_the_same_bytes_in_any_order(project):
         assert (Path("out") / name).read_bytes() == before[name]
 
 
-def test_too_long_rows_are_rejected_or_cut(project):
+def test_too_long_rows_are_rejected_or_cut(project, capsys):
     long = [{"question": f"Tell {i}", "answer": "word " * 100} for i in range(20)]
     talk = [{"role": "user", "content": "Hi"}, {"role": "assistant", "content": "Hello"}]
     talk += [{"role": "user", "content": "And?"}, {"role": "assistant", "content": "long " * 100}]
@@ -128,6 +129,7 @@ def test_too_long_rows_are_rejected_or_cut(project):
     arm = {"sources": {"domain": 1.0}}
     with pytest.raises(UserError, match="source long has no usable row"):
         project({k: sources[k] for k in ("domain", "long")}, {"sources": {"domain": 0.5, "long": 0.5}}, sequence_len=64)
+    assert "mix a: long: 20 rows rejected: too_long, such as: " in capsys.readouterr().out
     assert not Path("out").exists()
     arm = {"sources": {"domain": 39.0, "long": 20.0, "talk": 1.0}}
     train = project(sources, arm, {"too_long": "truncate", "validation": 0}, sequence_len=64)
@@ -172,6 +174,14 @@ def test_the_tools_of_a_slice_are_trained_on(project):
     for row_id, text in found.items():
         assert (text and json.loads(text)) == (tools if int(row_id[1:]) % 3 == 0 else None)
     assert any(found.values())
+
+
+def test_a_base_without_a_template_takes_the_users(project, tmp_path):
+    base = shutil.copytree(tiny_model(), tmp_path / "base")
+    template = (base / "chat_template.jinja").rename(tmp_path / "mine.jinja")
+    with pytest.raises(UserError, match=r"no chat template; set models.<name>.chat_template"):
+        project(base=base)
+    assert project(base=base, chat_template=str(template)) == project()
 
 
 def test_what_the_chat_template_refuses_is_set_aside(project, tmp_path):

@@ -15,6 +15,7 @@ import yaml
 
 from holdfast.steps import mix, train
 from holdfast.template import Template, load_tokenizer
+from holdfast.training_template import end_of_turn
 from models import ROOT, tiny_model
 
 RECIPE = {"sequence_len": 128, "learning_rate": 0.01, "micro_batch_size": 4, "precision": "float32", "evals": 2}
@@ -114,7 +115,7 @@ def make_recipe(project, **recipe):
     assert done.returncode == 0, done.stderr
 
 
-def start(project, run):
+def start(project, run, *keys):
     words = [
         ROOT / "envs" / "in-env",
         "training",
@@ -122,7 +123,7 @@ def start(project, run):
         "-m",
         "holdfast.steps.train",
         "--params",
-        "random_seed,train",
+        ",".join(["random_seed", "train", *keys]),
     ]
     words += ["--run", run, "--base", "./base", "--recipe", "data/train/recipe.yaml", "--model", f"models/{run}"]
     words += [
@@ -249,6 +250,19 @@ def test_a_template_with_a_date_and_parts_is_trained_as_it_is_measured_and_kept_
 
 
 @pytest.mark.engine
+def test_the_users_template_is_trained_on_and_carried_by_the_arm(mixture):
+    Path("base/chat_template.jinja").rename("mine.jinja")
+    rows = [{"messages": turns(i)} for i in range(8)]
+    for name in ("train", "val"):
+        Path(f"data/mix/forms/{name}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    settings = yaml.safe_load(Path("params.yaml").read_text()) | {"models": {"b": {"chat_template": "mine.jinja"}}}
+    Path("params.yaml").write_text(yaml.safe_dump(settings))
+    make_recipe(mixture, budget={"steps": 2})
+    finish(start(mixture, "forms", "models.b.chat_template"), mixture)
+    assert load_tokenizer("models/forms").chat_template == TEMPLATE
+
+
+@pytest.mark.engine
 def test_a_killed_run_ends_where_an_undisturbed_one_does(mixture):
     make_recipe(mixture, adapter="lora", budget={"steps": 40}, checkpoints=8)
     finish(start(mixture, "forms"), mixture)
@@ -317,9 +331,9 @@ def test_the_work_folder_is_named_for_the_content(tmp_path, monkeypatch):
 
 def test_the_end_of_a_turn_is_found_in_the_template():
     tokenizer = load_tokenizer(str(tiny_model()))
-    assert train.end_of_turn(Template(tokenizer)) == "<|end|>"
+    assert end_of_turn(Template(tokenizer)) == "<|end|>"
     tokenizer.eos_token = "<|end|>"
-    assert train.end_of_turn(Template(tokenizer)) is None
+    assert end_of_turn(Template(tokenizer)) is None
 
 
 def test_the_curve_joins_training_and_validation_losses():

@@ -4,6 +4,7 @@ import datetime
 import json
 import re
 from collections.abc import Sequence
+from typing import Any
 
 from holdfast.errors import UserError
 from holdfast.params.seed import FIXED_DATE
@@ -12,12 +13,12 @@ from holdfast.template import Refused, Template, load_tokenizer
 
 
 class Renderer:
-    """Turns requests into prompt token ids with one model's tokenizer."""
+    """Turns requests into prompt token ids with one model's tokenizer; `arguments` as `load_tokenizer` takes them."""
 
-    def __init__(self, name: str, path: str, revision: str | None, *, trust_remote_code: bool = False) -> None:
+    def __init__(self, name: str, path: str, revision: str | None, **arguments: Any) -> None:
         self.name = name
         try:
-            self.tokenizer = load_tokenizer(path, revision, trust_remote_code=trust_remote_code)
+            self.tokenizer = load_tokenizer(path, revision, **arguments)
         except UserError as error:
             raise UserError(f"model {name}: {error}") from error
         self._templates: dict[str | None, Template] = {}
@@ -101,8 +102,8 @@ class Renderer:
     def _render(self, messages: Sequence[tuple[str, str]], rendering: str | None = None, opening: bool = True) -> str:
         if not self.tokenizer.chat_template:
             raise UserError(
-                f"model {self.name}: its tokenizer has no chat template, so it cannot be asked with messages; add a "
-                "chat_template.jinja to the model's folder or leave the model out of the committee"
+                f"model {self.name}: its tokenizer has no chat template, so it cannot be asked with messages; set "
+                f"models.{self.name}.chat_template to a Jinja file, or leave the model out of the committee"
             )
         if rendering not in self._templates:
             options, date = json.loads(rendering or "{}"), datetime.date.fromisoformat(FIXED_DATE)

@@ -80,7 +80,11 @@ class TransformersEngine:
         self.batch_size = int(arguments.pop("batch_size", 32))
         context = arguments.pop("max_model_len", None)
         self.renderer = Renderer(
-            name, model.path, model.revision, trust_remote_code=bool(arguments.get("trust_remote_code"))
+            name,
+            model.path,
+            model.revision,
+            trust_remote_code=bool(arguments.get("trust_remote_code")),
+            chat_template=model.chat_template,
         )
         if torch.cuda.is_available():
             arguments.setdefault("device_map", "auto")

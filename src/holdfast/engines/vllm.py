@@ -36,6 +36,7 @@ class VllmEngine:
             arguments.get("tokenizer") or model.path,
             arguments.get("tokenizer_revision") or model.revision,
             trust_remote_code=bool(arguments.get("trust_remote_code")),
+            chat_template=model.chat_template,
         )
         self.engine = LLMEngine.from_engine_args(EngineArgs(model=model.path, revision=model.revision, **arguments))
         self.context = self.engine.model_config.max_model_len

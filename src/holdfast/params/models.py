@@ -56,6 +56,9 @@ class Model(Section):
     revision: str | None = Field(
         None, description="Hugging Face revision (commit hash) for a model that is not a folder"
     )
+    chat_template: str | None = Field(
+        None, description="Jinja file of the chat template, for a vllm or transformers model without one of its own"
+    )
     engine: Literal["vllm", "openai", "transformers"] = Field("vllm", description="what runs the model")
     engine_args: dict[str, Any] = Field(
         {}, description="passed to the engine as they are (vllm.LLM, from_pretrained, the JSON body)"

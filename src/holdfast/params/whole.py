@@ -210,13 +210,26 @@ def file_faults(params: Params) -> Iterator[str]:
         }
     named["train.config"] = params.train.config
     for name, model in params.models.items():
+        named[f"models.{name}.chat_template"] = model.chat_template
         if model.folder:
             named[f"models.{name}.path"] = model.folder
         elif model.engine != "openai" and Path(model.path).is_dir():
             yield f"models.{name}.path: {model.path} is a folder here; write ./{model.path}, else it is a hub id"
+    if (base := params.models.get(params.base)) and has_no_template(base):
+        yield f"models.{params.base}.chat_template: {base.path} has no chat template of its own; name a Jinja file"
     for key, path in named.items():
         if path and not Path(path).exists() and not path.startswith(BUILT):
             yield f"{key}: {path} does not exist"
     for name in (params.environments.inference, params.environments.training):
         if not Path(f"envs/{name}.txt").is_file():
             yield f"environments: envs/{name}.txt does not exist"
+
+
+def has_no_template(model: Model) -> bool:
+    """Whether the files of a model's folder show that it has no chat template, and none is given."""
+    if model.chat_template or model.folder is None:
+        return False
+    settings, known = Path(model.folder) / "tokenizer_config.json", ("chat_template.jinja", "chat_template.json")
+    if not settings.is_file() or any((Path(model.folder) / file).exists() for file in (*known, "chat_templates")):
+        return False
+    return '"chat_template"' not in settings.read_text(encoding="utf-8", errors="replace")

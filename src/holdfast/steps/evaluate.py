@@ -167,7 +167,7 @@ def main() -> None:
             raise UserError(
                 f"{args.model}: not a whole model (no config.json); a LoRA adapter must be merged, train.merge: true"
             )
-        model = model.model_copy(update={"path": args.model, "revision": None})
+        model = model.model_copy(update={"path": args.model, "revision": None, "chat_template": None})  # it has its own
     evaluate = read(args.params, "evaluate", Evaluate)
     asked = questions(evaluate)
     tables = []

@@ -140,9 +140,14 @@ def main() -> None:
     rejected.append(_rejected(dropped))
     kept, dropped = mixture.drop_evaluation(kept, evaluation_items(args.suites))
     rejected.append(_rejected(dropped))
-    kept, dropped = measure(kept, Template(load_tokenizer(args.base), date=DATE), limit, mix.too_long)
+    given = next((value(args.params, key) for key in keys if key.endswith(".chat_template")), None)
+    tokenizer = load_tokenizer(args.base, chat_template=given)
+    kept, dropped = measure(kept, Template(tokenizer, date=DATE), limit, mix.too_long)
     rejected.append(_rejected(dropped))
 
+    for (source, reason), some in pl.concat(rejected).group_by("source", "reason", maintain_order=True):
+        example = "".join(some["detail"].drop_nulls().head(1))
+        print(f"mix {args.arm}: {source}: {len(some)} rows rejected: {reason}, such as: {example}", flush=True)
     strata = mixture.plan(kept, args.arm, arm, whole, {name: source.slices for name, source in sources.items()})
     drawn = [mixture.draw(kept, stratum, arm.by, mix.validation, seed) for stratum in strata]
     train = mixture.shuffled(pl.concat([t for t, _ in drawn]), seed)

@@ -151,6 +151,7 @@ def main() -> None:
     args = arguments(__doc__, "prompts", "samples")
     base = value(args.params, "base")
     model = read(args.params, f"models.{base}", Model)
+    model = model.model_copy(update={"chat_template": None})  # it speaks as it was aligned: with its own, or none
     random_seed = value(args.params, "random_seed")
     settings = read(args.params, "reconstruct", Reconstruct)
     prompts = scan_table(args.prompts, PROMPTS).sort("prompt_id").collect()

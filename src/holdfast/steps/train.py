@@ -27,7 +27,7 @@ from holdfast.params.section import read, value
 from holdfast.params.train import Train
 from holdfast.step import arguments, run
 from holdfast.template import Template, load_tokenizer
-from holdfast.training_template import training_template
+from holdfast.training_template import end_of_turn, training_template
 
 WORK = Path(".holdfast/train")
 CURVE = ("step", "epoch", "loss", "eval_loss", "learning_rate", "grad_norm")
@@ -35,19 +35,11 @@ _LOGGED = 50  # points of the loss curve
 _EVERY_S = 10.0
 
 
-def end_of_turn(template: Template) -> str | None:
-    """The special token that closes an assistant's turn, where it is not the tokenizer's EOS: Axolotl must be told."""
-    mark = "HOLDFAST-MARK"
-    talk = [{"role": "user", "content": "?"}, {"role": "assistant", "content": mark}]
-    text = template.fitted().text(talk, opening=False)
-    after = text.rpartition(mark)[2]
-    known = {str(token) for token in template.tokenizer.get_added_vocab()}
-    found = sorted((after.index(token), -len(token), token) for token in known if token in after)
-    return found[0][2] if found and found[0][2] != template.tokenizer.eos_token else None
+def completed(recipe: dict[str, Any], rows: int, tokenizer: Any, given: bool = False) -> dict[str, Any]:
+    """`recipe` with what depends on data and tokenizer: how often the loss is logged, a turn's end, the template.
 
-
-def completed(recipe: dict[str, Any], rows: int, tokenizer: Any) -> dict[str, Any]:
-    """`recipe` with what depends on data and tokenizer: how often the loss is logged, a turn's end, the template."""
+    `given`: the tokenizer's chat template is the user's.
+    """
     recipe = dict(recipe)
     if "logging_steps" not in recipe:
         batch = recipe.get("micro_batch_size", 1) * (recipe.get("gradient_accumulation_steps") or 1)
@@ -58,7 +50,7 @@ def completed(recipe: dict[str, Any], rows: int, tokenizer: Any) -> dict[str, An
     if recipe.get("chat_template", "tokenizer_default") == "tokenizer_default":
         if "eot_tokens" not in recipe and (token := end_of_turn(Template(tokenizer))):
             recipe["eot_tokens"] = [token]
-        if (jinja := training_template(Template(tokenizer))) is not None:
+        if (jinja := training_template(Template(tokenizer), given)) is not None:
             recipe |= {"chat_template": "jinja", "chat_template_jinja": jinja}
     return recipe
 
@@ -207,8 +199,10 @@ def main() -> None:
     if not rows:
         raise UserError(f"{args.train}: holds no rows; there is nothing to train on")
     own_template = "chat_template_jinja" in recipe
-    tokenizer = load_tokenizer(args.base, revision)
-    recipe = completed(recipe, rows, tokenizer)
+    template_key = next((key for key in args.params.split(",") if key.endswith(".chat_template")), None)
+    given = value(args.params, template_key) if template_key else None
+    tokenizer = load_tokenizer(args.base, revision, chat_template=given)
+    recipe = completed(recipe, rows, tokenizer, given is not None)
     keeps = tokenizer.chat_template if "chat_template_jinja" in recipe and not own_template else None
     val = args.val if held else None
 

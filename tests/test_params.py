@@ -213,3 +213,18 @@ def test_a_base_without_a_chat_template_needs_one(tmp_path: Path) -> None:
     ]
     (base / "chat_template.jinja").write_text("{{ messages }}")
     assert faults(tmp_path, own, other) == found
+
+
+def test_a_prefix_by_hand_goes_with_nothing_that_the_template_shows(tmp_path: Path) -> None:
+    shown = (
+        "slices: {a: {tools: data/seed/sandbox/rubric.md, template: {x: true}}, b: {language: en}}\n  system_prompts"
+    )
+    by_hand = "reconstruct:\n  prefix: {text: 'user:'}\n  multi_turn: {share: 0.5}\n"
+    found = faults(tmp_path, ("system_prompts", shown), ("reconstruct:\n", by_hand))
+    assert [fault.split(": ")[0] for fault in found] == [
+        "seed.system_prompts",
+        "seed.slices.a.tools",
+        "seed.slices.a.template",
+        "reconstruct.multi_turn.share",
+    ]
+    assert all("has no effect with reconstruct.prefix" in fault for fault in found)

@@ -13,11 +13,12 @@ import pytest
 import yaml
 
 from chain import ask_apart
+from holdfast.errors import UserError
 from holdfast.inference import ANSWERS
 from holdfast.params.models import Sampling
 from holdfast.params.reconstruct import MultiTurn
 from holdfast.prequery import derive
-from holdfast.steps.reconstruct import Conversations, first_turns, requests
+from holdfast.steps.reconstruct import Conversations, first_turns, main, requests
 from holdfast.tables import PROMPTS, SAMPLES
 from holdfast.template import Template
 from holdfast.user_turns import user_turns
@@ -102,6 +103,32 @@ def test_answers_in_between_are_asked_with_the_user_s_words_where_a_template_tak
     assert "What is it?" in fast.decode(list(answering.prompt_ids or ()))
 
 
+def test_conversations_that_the_template_refuses_are_counted_with_the_reason() -> None:
+    fast = tokenizer(SHAPES["gemma"])
+    system = prompt("a", 2, system="Be brief.")
+    asked = prompts(system)
+    ids = [request.id for request in requests(asked, DRAWN, 0)]
+    table = first_turns(asked, answers(*((i, "Hi", "stop") for i in ids)))
+    talk = Conversations(asked, fast, [1], MultiTurn(share=1.0, max_turns=2), DRAWN, 0)
+    rows = talk.unfinished(table, 1)
+    assert not list(talk.ask_answers(rows))
+    assert not list(talk.ask_users(rows))
+    (reason,) = {reason.rpartition(": ")[2] for reason in talk.lost}
+    assert (reason, sum(talk.lost.values())) == ("no system role here", 4)
+
+
+def test_conversations_are_not_to_be_had_from_examples(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    prompts(prompt("a", 2, kind="in_context")).write_parquet("prompts.parquet")
+    params = {"random_seed": 0, "base": "b", "models": {"b": {"path": "x"}}}
+    params["reconstruct"] = {"multi_turn": {"share": 0.1}}
+    Path("params.yaml").write_text(yaml.safe_dump(params))
+    words = ["--params", "random_seed,base,models.b,reconstruct", "--prompts", "prompts.parquet", "--samples", "s"]
+    monkeypatch.setattr(sys, "argv", ["reconstruct", *words])
+    with pytest.raises(UserError, match=r"reconstruct\.multi_turn\.share: .*set it to 0"):
+        main()
+
+
 def test_the_share_and_number_of_turns_are_drawn_by_row() -> None:
     talk = Conversations(prompts(), None, [], MultiTurn(share=0.3, max_turns=4), DRAWN, 0)
     turns = pl.Series([talk.turns(f"s{k}") for k in range(3000)]).value_counts(name="n").sort("").rows()
@@ -129,17 +156,8 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "params.yaml").write_text(yaml.safe_dump(params))
     shared = ["--params", "random_seed,base,seed,models.base,reconstruct", "--prompts", "prompts.parquet"]
     step(folder, sys.executable, "-m", "holdfast.steps.seed", *shared)
-    step(
-        folder,
-        ROOT / "envs/in-env",
-        "inference",
-        "python",
-        "-m",
-        "holdfast.steps.reconstruct",
-        *shared,
-        "--samples",
-        "s.parquet",
-    )
+    words = ["python", "-m", "holdfast.steps.reconstruct", *shared, "--samples", "s.parquet"]
+    (folder / "said").write_text(step(folder, ROOT / "envs/in-env", "inference", *words))
     return folder
 
 
@@ -158,6 +176,7 @@ def test_a_real_engine_speaks_as_user_assistant_and_user_again(project: Path) ->
     assert table["finish_reason"].is_in(["stop", "length"]).all()
     longer = table.filter(pl.col("turn") == 2)
     assert len(longer) > 0
+    assert "conversations could not be extended: the answer did not end" in (project / "said").read_text()
     for row in longer.iter_rows(named=True):
         assert [message["role"] for message in row["messages"]] == ["user", "assistant"]
         assert all(message["content"].strip() for message in row["messages"])

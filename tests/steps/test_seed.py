@@ -153,6 +153,11 @@ BAD: list[tuple[str, dict[str, Any], str]] = [
     ("gemma", {"system_prompts": "good.jsonl"}, "no system role"),
     ("smollm_dated", {"system_prompts": "good.jsonl"}, "ignores the system message"),
     ("no_template", {}, "no chat template: set seed.examples"),
+    (
+        "no_template",
+        {"examples": "few.jsonl", "system_prompts": "good.jsonl", "slices": {"a": {"template": {"x": 1}}}},
+        "seed.system_prompts, seed.slices.a.template: no effect",
+    ),
     ("no_template", {"examples": "few.jsonl", "examples_per_prompt": 4}, "1 examples; .* asks for 4"),
     ("llama3", {"system_prompts": "bad.jsonl"}, 'bad.jsonl line 2: "weight" is -1'),
     ("llama3", {"system_prompts": "missing.jsonl"}, "missing.jsonl: No such file"),

@@ -42,6 +42,13 @@ class Seed(Section):
     examples_per_prompt: int = Field(4, ge=1, le=50, description="in-context route: examples shown in one prompt")
     example_prompts: int = Field(64, ge=1, description="in-context route: prompts with different examples")
 
+    @property
+    def by_template(self) -> list[str]:
+        """Keys of the settings made that reach the model through its chat template, and in no other way."""
+        shared = ["seed.system_prompts"] if self.system_prompts else []
+        own = ("system_prompts", "tools", "template")
+        return shared + [f"seed.slices.{n}.{key}" for n, s in self.slices.items() for key in own if getattr(s, key)]
+
     @field_validator("date")
     @classmethod
     def _is_date(cls, date: str) -> str:

@@ -177,6 +177,10 @@ def cross_faults(params: Params) -> Iterator[str]:
     yield from undefined("report.gated", params.report.gated, params.arms, "arms")
     if "reference" in params.report.model_fields_set or params.report.limits.domain_shortfall is not None:
         yield from undefined("report.reference", [params.report.reference], params.arms, "arms")
+    if params.reconstruct.prefix:
+        several = ["reconstruct.multi_turn.share"] if params.reconstruct.multi_turn.share > 0 else []
+        for key in [*params.seed.by_template, *several]:
+            yield f"{key}: has no effect with reconstruct.prefix, which is all that stands before a text; remove one"
     if "cube" in params.filter:
         yield "filter.cube: this name is taken by the table of all scores; call the selection something else"
     if "selected" not in params.filter:

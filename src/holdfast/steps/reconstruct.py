@@ -5,11 +5,13 @@ Pre-query sampling is Magpie's (arXiv 2406.08464); as the source of rehearsal da
 
 import datetime
 import json
+from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
 import polars as pl
 
+from holdfast.errors import UserError
 from holdfast.files import scan_table, write_table
 from holdfast.inference import ANSWERS, Request, ask
 from holdfast.params.models import Model, Sampling
@@ -69,6 +71,7 @@ class Conversations:
         self.by_id = {row["prompt_id"]: row for row in prompts.iter_rows(named=True)}
         self.tokenizer, self.eos = tokenizer, eos
         self.settings, self.sampling, self.random_seed = settings, sampling, random_seed
+        self.lost: Counter[str] = Counter()  # conversations that could not be extended, by reason
 
     def turns(self, sample_id: str) -> int:
         """How many turns of the user this sample is to have."""
@@ -96,10 +99,11 @@ class Conversations:
     def ask_answers(self, rows: list[dict[str, Any]]) -> Iterator[Request]:
         """The model as itself."""
         for row in rows:
-            template = self._template(row["prompt_id"])
             try:
+                template = self._template(row["prompt_id"])
                 ids = template.ids(template.text(row["messages"], opening=True))
-            except Refused:
+            except Refused as error:
+                self.lost[str(error)] += 1
                 continue
             seed = row_seed(self.random_seed, "answer", row["turn"], row["sample_id"])
             yield Request(row["sample_id"], tuple(ids), None, seed, self.settings.answer, tuple(self.eos))
@@ -109,7 +113,8 @@ class Conversations:
         for row in rows:
             try:
                 ids = later_turn(self._template(row["prompt_id"]), row["messages"])
-            except Refused:
+            except Refused as error:
+                self.lost[str(error)] += 1
                 continue
             seed = row_seed(self.random_seed, "user", row["turn"], row["sample_id"])
             prompt = self.by_id[row["prompt_id"]]
@@ -120,13 +125,14 @@ class Conversations:
 
 
 def extend(samples: pl.DataFrame, conversations: Conversations, name: str, model: Model) -> pl.DataFrame:
-    """`samples` with the drawn ones extended to conversations, in the same order."""
+    """`samples` with the drawn ones extended to conversations, in the same order; says which could not be, and why."""
     for turn in range(1, conversations.settings.max_turns):
         rows = conversations.unfinished(samples, turn)
         if not rows:
             break
         said = ask(name, model, conversations.ask_answers(rows), len(rows), step="reconstruct").collect()
         good = said.filter((pl.col("finish_reason") == "stop") & (pl.col("text").str.strip_chars() != ""))
+        conversations.lost["the answer did not end, or is empty"] += len(said) - len(good)
         answers = dict(good.select("id", "text").iter_rows())
         rows = [
             row | {"messages": [*row["messages"], _said(answers[row["sample_id"]])]}
@@ -137,9 +143,13 @@ def extend(samples: pl.DataFrame, conversations: Conversations, name: str, model
             break
         users = ask(name, model, conversations.ask_users(rows), len(rows), step="reconstruct").collect()
         longer = pl.DataFrame(rows, schema=SAMPLES).drop(*(set(ANSWERS) & set(SAMPLES)))
-        longer = longer.join(users.filter(pl.col("finish_reason") == "stop"), left_on="sample_id", right_on="id")
+        ended = users.filter(pl.col("finish_reason") == "stop")
+        conversations.lost["the next turn of the user did not end"] += len(users) - len(ended)
+        longer = longer.join(ended, left_on="sample_id", right_on="id")
         longer = longer.with_columns(pl.col("turn") + 1)[list(SAMPLES)]
         samples = samples.update(longer, on="sample_id", include_nulls=True)
+    for reason, count in (+conversations.lost).most_common():
+        print(f"reconstruct: {count} conversations could not be extended: {reason}", flush=True)
     return samples
 
 
@@ -155,6 +165,11 @@ def main() -> None:
     random_seed = value(args.params, "random_seed")
     settings = read(args.params, "reconstruct", Reconstruct)
     prompts = scan_table(args.prompts, PROMPTS).sort("prompt_id").collect()
+    if settings.multi_turn.share > 0 and "template" not in prompts["kind"]:
+        raise UserError(
+            "params.yaml: reconstruct.multi_turn.share: a base model without a chat template, which is given examples,"
+            " has no conversations; set it to 0"
+        )
     total = int(prompts["samples"].sum())
     asking = requests(prompts, settings.sampling, random_seed)
     samples = first_turns(prompts, ask(base, model, asking, total, step="reconstruct", output=args.samples).collect())

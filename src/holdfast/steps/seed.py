@@ -119,6 +119,11 @@ def example_prompts(
             "the base model has no chat template: set seed.examples to a JSONL file of example instructions,"
             " or reconstruct.prefix to its pre-query prefix"
         )
+    if seed.by_template:
+        raise UserError(
+            f"params.yaml: {', '.join(seed.by_template)}: no effect on a base model without a chat template, which is"
+            " given examples; remove"
+        )
     known = seeds.examples(seed.examples)
     if len(known) < seed.examples_per_prompt:
         raise UserError(

@@ -8,6 +8,7 @@ from snakemake.exceptions import WorkflowError
 
 from holdfast import graph, imports, job, staleness
 from holdfast.errors import UserError
+from holdfast.fingerprint import answer_keys
 from holdfast.params.models import Model
 
 if workflow.is_main_process:
@@ -41,9 +42,17 @@ def model_files(name):
     return [file for file in (model.folder, model.chat_template) if file]
 
 
-def given_template(name):
-    """The key of the chat template that the user gives a model, where there is one."""
-    return [f"models.{name}.chat_template"] if config["models"][name].get("chat_template") else []
+def model_keys(name):
+    """What a job that asks this model declares of it: not its prices and limits, which change no row."""
+    return answer_keys(name, config["models"][name])
+
+
+def loading_keys():
+    """How the base model's tokenizer is loaded, besides from where."""
+    base, model = config["base"], config["models"][config["base"]]
+    keys = [key for key in ("revision", "chat_template") if key in model]
+    keys += ["engine_args.trust_remote_code"] if "trust_remote_code" in model.get("engine_args", {}) else []
+    return [f"models.{base}.{key}" for key in keys]
 
 
 def gpus(name):

@@ -20,6 +20,11 @@ def suite_files():
     return sorted({suite[key] for suite in suites for key in ("path", "rubric", "include_path") if suite.get(key)})
 
 
+def evaluate_keys():
+    models = sorted({config["base"], *evaluate_judges()})
+    return ",".join(["base", "evaluate", *(key for model in models for key in model_keys(model))])
+
+
 rule evaluate:
     """One model answers every suite, and its answers are graded."""
     input:
@@ -42,9 +47,7 @@ rule evaluate:
     resources:
         gpu=max(gpus(model) for model in [config["base"], *evaluate_judges()]),  # one after the other
     params:
-        declared=",".join(
-            ["base", "evaluate"] + [f"models.{model}" for model in sorted({config["base"], *evaluate_judges()})]
-        ),
+        declared=evaluate_keys(),
         model=lambda w: evaluated_model(w.arm),
     shell:
         "exec envs/job evaluate-{wildcards.arm} --env {input.env} --log {log} --"

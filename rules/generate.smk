@@ -2,8 +2,8 @@
 def generate_keys(wildcards):
     """Every key of `generate` that params.yaml holds, but of the models only the job's own."""
     shared = sorted(f"generate.{key}" for key in config["generate"] if key != "models")
-    own = f"generate.models.{wildcards.model},models.{wildcards.model}"
-    return ",".join(["random_seed", *shared, own])
+    own = [f"generate.models.{wildcards.model}", *model_keys(wildcards.model)]
+    return ",".join(["random_seed", *shared, *own])
 
 
 rule generate:

@@ -15,8 +15,9 @@ def mix_keys(wildcards):
     rehearsal = any(source.selection for source in sources.values())
     writers = sorted(config["generate"]["models"]) if rehearsal else []
     licences = [f"models.{m}.licence" for m in writers if config["models"][m].get("licence")]
-    given = given_template(config["base"])
-    return ",".join(["random_seed", "mix", "train.sequence_len", f"arms.{wildcards.arm}", *named, *licences, *given])
+    return ",".join(
+        ["random_seed", "mix", "train.sequence_len", f"arms.{wildcards.arm}", *named, *licences, *loading_keys()]
+    )
 
 
 rule mix:

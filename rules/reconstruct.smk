@@ -3,7 +3,7 @@
 
 def reconstruct_keys():
     keys = [f"reconstruct.{key}" for key in ("multi_turn", "sampling") if key in config["reconstruct"]]
-    return ",".join(["random_seed", "base", f"models.{config['base']}", *keys])
+    return ",".join(["random_seed", "base", *model_keys(config["base"]), *keys])
 
 
 def kept_out():

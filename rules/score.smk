@@ -2,8 +2,8 @@
 def score_keys(wildcards):
     """Every key of `score` that params.yaml holds, but of the judges only the job's own."""
     shared = sorted(f"score.{key}" for key in config["score"] if key != "judges")
-    own = f"score.judges.{wildcards.judge},models.{wildcards.judge}"
-    return ",".join(["random_seed", *shared, own])
+    own = [f"score.judges.{wildcards.judge}", *model_keys(wildcards.judge)]
+    return ",".join(["random_seed", *shared, *own])
 
 
 rule score:

@@ -3,11 +3,7 @@
 
 def seed_keys():
     """What makes the prompts; of the base model only where its tokenizer is."""
-    base, model = config["base"], config["models"][config["base"]]
-    keys = ["random_seed", "base", "seed", f"models.{base}.path"]
-    keys += [f"models.{base}.revision"] if "revision" in model else []
-    trust = "trust_remote_code" in model.get("engine_args", {})
-    keys += [f"models.{base}.engine_args.trust_remote_code"] if trust else []
+    keys = ["random_seed", "base", "seed", f"models.{config['base']}.path", *loading_keys()]
     return ",".join(keys + [f"reconstruct.{key}" for key in ("prefix", "samples") if key in config["reconstruct"]])
 
 

@@ -8,8 +8,7 @@ def training_runs():
 
 
 def train_keys():
-    revision = [f"models.{config['base']}.revision"] if config["models"][config["base"]].get("revision") else []
-    return ",".join(["random_seed", "train", *revision, *given_template(config["base"])])
+    return ",".join(["random_seed", "train", *loading_keys()])
 
 
 rule recipe:

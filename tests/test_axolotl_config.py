@@ -45,14 +45,16 @@ def test_nothing_is_said_twice(key, message):
 
 
 def test_a_run_has_data_base_folders_and_seed():
-    made = run_config(recipe(Train(sequence_len=64)), "some/base", "abc", 7, "t.jsonl", "v.jsonl", "w")
+    loaded = {"revision": "abc", "trust_remote_code": True}
+    made = run_config(recipe(Train(sequence_len=64)), "some/base", loaded, 7, "t.jsonl", "v.jsonl", "w")
     assert (made["base_model"], made["revision_of_model"], made["seed"]) == ("some/base", "abc", 7)
+    assert made["trust_remote_code"] is True
     assert made["datasets"][0]["path"] == "t.jsonl"
     assert made["datasets"][0]["roles_to_train"] == ["assistant"]
     assert made["test_datasets"][0]["path"] == "v.jsonl"
     assert (made["output_dir"], made["dataset_prepared_path"], made["plugins"]) == ("w/output", "w/prepared", [PLUGIN])
-    without = run_config(recipe(Train(sequence_len=64)), "some/base", None, 7, "t.jsonl", None, "w")
-    assert not {"test_datasets", "eval_steps", "revision_of_model"} & set(without)
+    without = run_config(recipe(Train(sequence_len=64)), "some/base", {}, 7, "t.jsonl", None, "w")
+    assert not {"test_datasets", "eval_steps", "revision_of_model", "trust_remote_code"} & set(without)
 
 
 OWN = {"base_model": "m", "sequence_len": 64, "adapter": "lora", "plugins": ["some.Plugin"]}
@@ -61,7 +63,7 @@ OWN = {"base_model": "m", "sequence_len": 64, "adapter": "lora", "plugins": ["so
 def test_a_configuration_of_the_users_own_is_left_alone():
     made = own_recipe("mine.yaml", OWN, Train(sequence_len=64, config="mine.yaml"), "m", 0)
     assert made == {"sequence_len": 64, "adapter": "lora", "plugins": ["some.Plugin"]}
-    assert run_config(made, "m", None, 0, "t", None, "w")["plugins"] == ["some.Plugin", PLUGIN]
+    assert run_config(made, "m", {}, 0, "t", None, "w")["plugins"] == ["some.Plugin", PLUGIN]
 
 
 @pytest.mark.parametrize(

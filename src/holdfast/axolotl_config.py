@@ -103,9 +103,18 @@ def own_recipe(path: str, content: Any, train: Train, base_model: str, seed: int
 
 
 def run_config(
-    recipe: dict[str, Any], base_model: str, revision: str | None, seed: int, train: str, val: str | None, work: str
+    recipe: dict[str, Any],
+    base_model: str,
+    loaded: dict[str, Any],
+    seed: int,
+    train: str,
+    val: str | None,
+    work: str,
 ) -> dict[str, Any]:
-    """The complete configuration of one run: `recipe` with base model, data, folders and seed. Paths are as given."""
+    """The complete configuration of one run: `recipe` with base model, data, folders and seed. Paths are as given.
+
+    `loaded` may hold the base model's `revision` and `trust_remote_code`.
+    """
 
     def data(path: str) -> list[dict[str, Any]]:
         mixture: dict[str, Any] = {
@@ -127,8 +136,10 @@ def run_config(
         "auto_resume_from_checkpoints": True,
         "plugins": [*(recipe.get("plugins") or []), PLUGIN],
     }
-    if revision is not None:
-        filled["revision_of_model"] = revision
+    if loaded.get("revision") is not None:
+        filled["revision_of_model"] = loaded["revision"]
+    if loaded.get("trust_remote_code"):
+        filled["trust_remote_code"] = True
     if val is not None:
         filled["test_datasets"] = [d | {"split": "train"} for d in data(val)]
         return recipe | filled

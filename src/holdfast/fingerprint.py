@@ -4,13 +4,16 @@ import difflib
 import json
 import os
 import re
+from collections.abc import Mapping
 from hashlib import blake2b
 from pathlib import Path
+from typing import Any
 
 import xxhash
 
 from holdfast.errors import UserError
 from holdfast.params.models import Model
+from holdfast.params.section import read, value
 
 CACHE = Path(".holdfast/fingerprints.json")
 # Engine arguments that decide memory, speed and placement. They may move the last bits of a float on some devices but
@@ -53,6 +56,29 @@ def fingerprint(name: str, model: Model, online: bool = True) -> str:
             raise UserError(f"models.{name}.chat_template: {model.chat_template}: {error.strerror}") from error
     text = json.dumps(parts, sort_keys=True, default=str)
     return blake2b(text.encode(), digest_size=16).hexdigest()
+
+
+def answer_keys(name: str, model: Mapping[str, Any]) -> list[str]:
+    """The keys of params.yaml, where `models.<name>` is `model`, that decide what it answers, as in `fingerprint`."""
+    keys = [key for key in ("path", "revision", "engine", "url", "chat_template") if key in model]
+    arguments = model.get("engine_args", {})
+    if all(str(key).isidentifier() for key in arguments):
+        keys += [f"engine_args.{key}" for key in sorted(arguments) if key not in NEUTRAL]
+    else:
+        keys.append("engine_args")
+    return [f"models.{name}.{key}" for key in keys]
+
+
+def read_model(declared: str, name: str) -> Model:
+    """The whole of `models.<name>`, of which the keys that decide what it answers must be `declared`.
+
+    Prices, rates, limits, licence and GPUs are read as they stand: no row comes out differently for them, so no job
+    declares them and none is stale when they change.
+    """
+    key = f"models.{name}"
+    for needed in answer_keys(name, value(key, key)):
+        value(declared, needed)
+    return read(key, key, Model)
 
 
 def is_folder(name: str, model: Model) -> bool:

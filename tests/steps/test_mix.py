@@ -29,15 +29,19 @@ def project(tmp_path, monkeypatch):
     pl.DataFrame(selected, schema=SELECTED).write_parquet("data/filter/selected.parquet")
     write_lines("suite.jsonl", [{"item_id": "x1", "prompt": "which code has  PART 3?", "answer": "21"}])
 
-    def build(sources=None, arm=None, mixing=None, sequence_len=200, base=None, chat_template=None):
+    def build(sources=None, arm=None, mixing=None, sequence_len=200, base=None, chat_template=None, trusted=None):
         base = base or tiny_model()
         arm = arm or {"sources": {"rehearsal": 0.8, "domain": 0.2}}
         sources = sources or {"domain": {"path": "domain.jsonl", "licence": "MIT"}}
         settings = {"random_seed": 0, "mix": mixing or {}, "train": {"sequence_len": sequence_len}, "arms": {"a": arm}}
-        settings |= {"sources": sources, "models": {"base": {"licence": "Apache-2.0", "chat_template": chat_template}}}
-        Path("params.yaml").write_text(yaml.safe_dump(settings))
+        model = {"licence": "Apache-2.0", "chat_template": chat_template}
+        settings |= {"sources": sources, "models": {"base": model}}
         keys = ["random_seed", "mix", "train.sequence_len", "arms.a", *(f"sources.{s}" for s in sources)]
         keys += ["models.base.licence", *(["models.base.chat_template"] if chat_template else [])]
+        if trusted is not None:
+            model["engine_args"] = {"trust_remote_code": trusted}
+            keys.append("models.base.engine_args.trust_remote_code")
+        Path("params.yaml").write_text(yaml.safe_dump(settings))
         argv = ["mix", "--params", ",".join(keys), "--arm", "a", "--base", str(base)]
         monkeypatch.setattr(sys, "argv", [*argv, "--out", "out", "--suites", "suite.jsonl"])
         mix.main()
@@ -55,6 +59,20 @@ def selection(i):
     row = {"instruction_id": f"i{i}", "instruction": asked[0]["content"], "response": f"It is {i}.", "model": "base"}
     row |= {"score": 4.5, "scores": [], "candidate_id": f"c{i}", "candidates": 9, "messages": asked}
     return row | {"system": None, "slice": "default", "language": None}
+
+
+def test_a_tokenizer_with_code_of_its_own_is_loaded_where_it_is_trusted(project):
+    shutil.copytree(tiny_model(), "own")
+    config = json.loads(Path("own/tokenizer_config.json").read_text())
+    auto = {"auto_map": {"AutoTokenizer": [None, "own.OwnTokenizer"]}, "tokenizer_class": "OwnTokenizer"}
+    Path("own/tokenizer_config.json").write_text(json.dumps(config | auto))
+    code = (
+        "from transformers import PreTrainedTokenizerFast\n\nclass OwnTokenizer(PreTrainedTokenizerFast):\n    pass\n"
+    )
+    Path("own/own.py").write_text(code)
+    with pytest.raises(UserError, match="contains custom code"):
+        project(base="own", trusted=False)
+    assert project(base="own", trusted=True) == project()
 
 
 def test_a_mixture_and_its_records(project):

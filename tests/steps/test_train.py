@@ -191,7 +191,7 @@ def test_every_form_of_data_becomes_a_model_that_both_libraries_load(mixture):
     assert Path("models/forms/generation_config.json").read_text() == base
 
     recipe = train.completed(yaml.safe_load(Path("data/train/recipe.yaml").read_text()), 63, load_tokenizer("./base"))
-    config = train.run_config(recipe, "./base", None, 0, "data/mix/forms/train.jsonl", None, "again")
+    config = train.run_config(recipe, "./base", {}, 0, "data/mix/forms/train.jsonl", None, "again")
     Path("axolotl.yaml").write_text(yaml.safe_dump(config))
     seen = in_env("training", "python", "-c", LABELS, cwd=mixture)
     assert seen.returncode == 0, seen.stderr[-3000:]
@@ -354,7 +354,7 @@ from holdfast.errors import UserError
 from holdfast.steps.recipe import validate
 for recipe in yaml.safe_load(sys.stdin):
     try:
-        validate(run_config(recipe, "base", None, 0, "t", "v", "w"), "x: ")
+        validate(run_config(recipe, "base", {}, 0, "t", "v", "w"), "x: ")
         print("FINE")
     except UserError as error:
         print("ERROR", str(error).replace("\\n", " | "))

@@ -4,7 +4,7 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from holdfast.params.section import Section
+from holdfast.params.section import Section, value
 
 
 class Sampling(Section):
@@ -101,3 +101,13 @@ def endpoint_faults(name: str, model: Model) -> list[str]:
     if model.spending_cap and not priced:
         missing.append(f"models.{name}.spending_cap: needs models.{name}.rates to count money by")
     return missing
+
+
+def how_loaded(declared: str) -> dict[str, Any]:
+    """`revision`, `trust_remote_code`, `chat_template` of the base, where `declared` keys name them, else not set."""
+    found: dict[str, Any] = {"revision": None, "trust_remote_code": False, "chat_template": None}
+    for key in declared.split(","):
+        last = key.rpartition(".")[2]
+        if key.startswith("models.") and last in found:
+            found[last] = value(declared, key)
+    return found

@@ -13,6 +13,7 @@ import polars as pl
 from holdfast.apart import apart
 from holdfast.errors import UserError
 from holdfast.files import replacing, write_json, write_table
+from holdfast.fingerprint import read_model
 from holdfast.harness import run_harness
 from holdfast.inference import Request, ask
 from holdfast.judge_prompt import judge_messages
@@ -150,7 +151,7 @@ def judged(asked: Questions, replies: pl.DataFrame, declared: str) -> dict[str, 
     scores: dict[str, float | None] = {}
     for judge in sorted({suite.judge for suite in suites.values()}):
         prompts = list(judge_requests(asked, answers, judge, rubrics))
-        model = read(declared, f"models.{judge}", Model)
+        model = read_model(declared, judge)
         found = apart(f"judge {judge}", answered, judge, model, prompts)
         for reply in found.iter_rows(named=True):
             scores[reply["id"]] = None if reply["error"] is not None else expected_score(reply["logprobs"])
@@ -161,7 +162,7 @@ def main() -> None:
     """Answer and grade every suite with one model."""
     args = arguments(__doc__, "arm", "model", "table", "metrics", "samples")
     base = value(args.params, "base")
-    model = read(args.params, f"models.{base}", Model)
+    model = read_model(args.params, base)
     if args.model != model.path:  # a trained arm runs under the base model's settings
         if not (Path(args.model) / "config.json").exists():
             raise UserError(

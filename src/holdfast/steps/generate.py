@@ -9,9 +9,10 @@ from collections.abc import Iterator
 import polars as pl
 
 from holdfast.files import scan_table, write_table
+from holdfast.fingerprint import read_model
 from holdfast.inference import Request, ask
 from holdfast.params.generate import Generate
-from holdfast.params.models import Model, Sampling
+from holdfast.params.models import Sampling
 from holdfast.params.section import read, value
 from holdfast.step import arguments, run
 from holdfast.tables import GENERATIONS, INSTRUCTIONS, REJECTED_GENERATIONS, row_id, row_seed
@@ -67,7 +68,7 @@ def split(candidates: pl.LazyFrame, answers: pl.LazyFrame) -> tuple[pl.LazyFrame
 def main() -> None:
     args = arguments(__doc__, "model", "instructions", "generations", "rejected")
     generate = read(args.params, "generate", Generate)
-    model = read(args.params, f"models.{args.model}", Model)
+    model = read_model(args.params, args.model)
     sampling = generate.models[args.model].over(generate.sampling)
     instructions = scan_table(args.instructions, INSTRUCTIONS)
     rows = candidates(instructions, args.model, generate.samples)

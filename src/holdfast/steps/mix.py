@@ -14,6 +14,7 @@ from holdfast.files import digest, replacing, write_json, write_table
 from holdfast.lengths import measure
 from holdfast.params.arms import Arm
 from holdfast.params.mix import Mix, used_whole
+from holdfast.params.models import how_loaded
 from holdfast.params.section import read, value
 from holdfast.params.seed import FIXED_DATE
 from holdfast.params.sources import REHEARSAL, Source
@@ -140,9 +141,8 @@ def main() -> None:
     rejected.append(_rejected(dropped))
     kept, dropped = mixture.drop_evaluation(kept, evaluation_items(args.suites))
     rejected.append(_rejected(dropped))
-    given = next((value(args.params, key) for key in keys if key.endswith(".chat_template")), None)
-    tokenizer = load_tokenizer(args.base, chat_template=given)
-    kept, dropped = measure(kept, Template(tokenizer, date=DATE), limit, mix.too_long)
+    template = Template(load_tokenizer(args.base, **how_loaded(args.params)), date=DATE)
+    kept, dropped = measure(kept, template, limit, mix.too_long)
     rejected.append(_rejected(dropped))
 
     for (source, reason), some in pl.concat(rejected).group_by("source", "reason", maintain_order=True):

@@ -75,7 +75,7 @@ def main() -> None:
             raise UserError(f"{train.config}: not readable as YAML: {error}") from error
         where = f"{train.config}: "
         composed = own_recipe(train.config, content, train, args.base, value(args.params, "random_seed"))
-    validate(run_config(composed, args.base, None, 0, "train.jsonl", "val.jsonl", "work"), where)
+    validate(run_config(composed, args.base, {}, 0, "train.jsonl", "val.jsonl", "work"), where)
     with replacing(args.recipe) as aside:
         aside.write_text(yaml.safe_dump(composed, sort_keys=True, allow_unicode=True), encoding="utf-8")
 

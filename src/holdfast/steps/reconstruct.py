@@ -13,6 +13,7 @@ import polars as pl
 
 from holdfast.errors import UserError
 from holdfast.files import scan_table, write_table
+from holdfast.fingerprint import read_model
 from holdfast.inference import ANSWERS, Request, ask
 from holdfast.params.models import Model, Sampling
 from holdfast.params.reconstruct import MultiTurn, Reconstruct
@@ -160,7 +161,7 @@ def _said(text: str) -> Message:
 def main() -> None:
     args = arguments(__doc__, "prompts", "samples")
     base = value(args.params, "base")
-    model = read(args.params, f"models.{base}", Model)
+    model = read_model(args.params, base)
     model = model.model_copy(update={"chat_template": None})  # it speaks as it was aligned: with its own, or none
     random_seed = value(args.params, "random_seed")
     settings = read(args.params, "reconstruct", Reconstruct)

@@ -13,9 +13,10 @@ import polars as pl
 
 from holdfast.errors import UserError
 from holdfast.files import scan_table, write_table
+from holdfast.fingerprint import read_model
 from holdfast.inference import Request, ask
 from holdfast.judge_prompt import judge_messages
-from holdfast.params.models import Model, Sampling
+from holdfast.params.models import Sampling
 from holdfast.params.score import Score
 from holdfast.params.section import read, value
 from holdfast.step import arguments, run
@@ -131,7 +132,7 @@ def most_attempts(score: Score, sampling: Sampling) -> int:
 def main() -> None:
     args = arguments(__doc__, "judge", "rubric", "instructions", "scores", many=("generations",))
     score = read(args.params, "score", Score)
-    model = read(args.params, f"models.{args.judge}", Model)
+    model = read_model(args.params, args.judge)
     sampling = score.judges[args.judge].sampling.over(score.sampling)
     random_seed = value(args.params, "random_seed")
     rubric = Path(args.rubric).read_text(encoding="utf-8")

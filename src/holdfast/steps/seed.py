@@ -11,6 +11,7 @@ import polars as pl
 from holdfast import seeds
 from holdfast.errors import UserError
 from holdfast.files import write_table
+from holdfast.params.models import how_loaded
 from holdfast.params.reconstruct import HandPrefix, Reconstruct
 from holdfast.params.section import read, value
 from holdfast.params.seed import Seed, Slice
@@ -172,12 +173,11 @@ def table(rows: list[dict[str, Any]]) -> pl.DataFrame:
 def main() -> None:
     args = arguments(__doc__, "prompts")
     base = value(args.params, "base")
-    model = value(args.params, f"models.{base}")
-    path = model["path"]
+    path = value(args.params, f"models.{base}.path")
     seed = read(args.params, "seed", Seed)
     reconstruct = read(args.params, "reconstruct", Reconstruct)
-    trusted = bool(model.get("engine_args", {}).get("trust_remote_code"))
-    template = Template(load_tokenizer(path, model.get("revision"), trust_remote_code=trusted))
+    loaded = how_loaded(args.params) | {"chat_template": None}  # it speaks as it was aligned: with its own, or none
+    template = Template(load_tokenizer(path, **loaded))
     eos = eos_ids(template.tokenizer, path)
     if template.tokenizer.chat_template or reconstruct.prefix:
         try:

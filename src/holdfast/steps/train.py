@@ -13,6 +13,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ from holdfast.errors import UserError
 from holdfast.files import digest, replacing
 from holdfast.gpus import own_gpus
 from holdfast.params.arms import arm_and_seed
+from holdfast.params.models import how_loaded
 from holdfast.params.section import read, value
 from holdfast.params.train import Train
 from holdfast.step import arguments, run
@@ -191,27 +193,23 @@ def _link(file: Path, to: Path) -> None:
 def main() -> None:
     args = arguments(__doc__, "run", "base", "recipe", "train", "val", "model", "curve")
     train, (arm, nth) = read(args.params, "train", Train), arm_and_seed(args.run)
-    revision_key = next((key for key in args.params.split(",") if key.endswith(".revision")), None)
-    revision = value(args.params, revision_key) if revision_key else None
+    loaded = how_loaded(args.params)
     seed = value(args.params, "random_seed") + nth
     recipe = yaml.safe_load(Path(args.recipe).read_text(encoding="utf-8"))
     rows, held = (Path(path).read_bytes().count(b"\n") for path in (args.train, args.val))
     if not rows:
         raise UserError(f"{args.train}: holds no rows; there is nothing to train on")
     own_template = "chat_template_jinja" in recipe
-    template_key = next((key for key in args.params.split(",") if key.endswith(".chat_template")), None)
-    given = value(args.params, template_key) if template_key else None
-    tokenizer = load_tokenizer(args.base, revision, chat_template=given)
-    recipe = completed(recipe, rows, tokenizer, given is not None)
+    tokenizer = load_tokenizer(args.base, **loaded)
+    recipe = completed(recipe, rows, tokenizer, loaded["chat_template"] is not None)
     keeps = tokenizer.chat_template if "chat_template_jinja" in recipe and not own_template else None
     val = args.val if held else None
 
     parts = (args.train, args.val, args.base)
-    work = work_folder(args.run, run_config(recipe, args.base, revision, seed, args.train, val, ""), *parts)
+    composed = partial(run_config, recipe, args.base, loaded, seed, args.train, val)
+    work = work_folder(args.run, composed(""), *parts)
     config = work / "axolotl.yaml"
-    config.write_text(
-        yaml.safe_dump(run_config(recipe, args.base, revision, seed, args.train, val, str(work))), encoding="utf-8"
-    )
+    config.write_text(yaml.safe_dump(composed(str(work))), encoding="utf-8")
     merge = bool(recipe.get("adapter")) and train.merge
     history = work / "history.json"
     if not (work / "done").exists():

@@ -1,6 +1,9 @@
 """Each question is asked once: what is known from the journal or from a pulled output is not asked again."""
 
 import hashlib
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import polars as pl
@@ -14,6 +17,7 @@ from holdfast.fingerprint import fingerprint
 from holdfast.inference import ANSWERS, Request, ask, pending
 from holdfast.params.models import Model, Rates, Sampling
 from holdfast.request import request_key
+from holdfast.template import load_tokenizer
 from server import served
 
 SAMPLING = Sampling(max_tokens=8)
@@ -140,6 +144,36 @@ def test_a_model_that_is_not_there_is_named(tmp_path, monkeypatch):
     with pytest.raises(UserError, match="is damaged"):
         fingerprint("m", Model(path="models/base"))
     assert fingerprint("m", Model(path="nobody/nothing"), online=False) == ""
+
+
+OFFLINE = """
+import holdfast.engines.chat, holdfast.fingerprint, holdfast.template
+from holdfast.errors import UserError
+from holdfast.params.models import Model
+for load in (
+    lambda: holdfast.fingerprint.fingerprint("m", Model(path="nobody/nothing")),
+    lambda: holdfast.engines.chat.Renderer("m", "nobody/nothing", "0" * 40),
+    lambda: holdfast.template.load_tokenizer("nobody/nothing"),
+):
+    try:
+        load()
+    except UserError as error:
+        print(error)
+"""
+
+
+def test_without_the_hub_the_way_to_it_is_said():
+    environ = os.environ | {"HF_HUB_OFFLINE": "1"}
+    done = subprocess.run([sys.executable, "-c", OFFLINE], env=environ, capture_output=True, text=True, check=True)
+    said = done.stdout.splitlines()
+    assert len(said) == 3
+    assert all(line.endswith("run `HF_HUB_OFFLINE=0 TRANSFORMERS_OFFLINE=0 snakemake …`") for line in said)
+
+
+def test_a_folder_without_a_tokenizer_is_no_matter_of_the_hub(tmp_path, monkeypatch):
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    with pytest.raises(UserError, match=r"check its tokenizer files$"):
+        load_tokenizer(str(tmp_path))
 
 
 def record(output: str, content: bytes) -> None:

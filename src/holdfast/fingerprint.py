@@ -12,6 +12,7 @@ from typing import Any
 import xxhash
 
 from holdfast.errors import UserError
+from holdfast.hub import offline_hint
 from holdfast.params.models import Model
 from holdfast.params.section import read, value
 
@@ -125,6 +126,7 @@ def hub_commit(name: str, model: Model, online: bool) -> str:
         return ""
     raise UserError(
         f"model {name}: {model.path} (revision {revision}) is neither a folder here nor to be had from the hub: {fault}"
+        + offline_hint()
     )
 
 

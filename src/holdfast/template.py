@@ -14,6 +14,7 @@ os.environ.setdefault("TRANSFORMERS_NO_ADVISORY_WARNINGS", "1")
 from transformers import AutoTokenizer
 
 from holdfast.errors import UserError
+from holdfast.hub import offline_hint
 
 Message = dict[str, Any]
 _PROBE = "probe qzx"
@@ -102,8 +103,9 @@ def load_tokenizer(
         tokenizer = AutoTokenizer.from_pretrained(path, revision=revision, trust_remote_code=trust_remote_code)
     except Exception as error:  # broken files raise anything, from KeyError to a panic in Rust
         reason = str(error).strip().splitlines() or [type(error).__name__]
+        repair = "" if Path(path).is_dir() else offline_hint()
         raise UserError(
-            f"{path}: its tokenizer cannot be loaded ({reason[0][:300]}); check its tokenizer files"
+            f"{path}: its tokenizer cannot be loaded ({reason[0][:300]}){repair or '; check its tokenizer files'}"
         ) from error
     if chat_template is not None:
         try:

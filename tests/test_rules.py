@@ -42,6 +42,12 @@ def stale(before: dict[str, dict[str, Any]], now: dict[str, dict[str, Any]]) -> 
     return {name for name in now if any(before[name][key] != now[name][key] for key in ("cmd", "values"))}
 
 
+def pins(environment: str) -> dict[str, str]:
+    """Version by package of an environment's list."""
+    lines = (ROOT / f"envs/{environment}.txt").read_text().splitlines()
+    return dict(line.split(" ")[0].split("==") for line in lines if "==" in line and not line.startswith("#"))  # type: ignore[misc]
+
+
 def with_models(**changes: dict[str, Any]) -> dict[str, Any]:
     models = {name: {**model, **changes.get(name, {})} for name, model in SHIPPED["models"].items()}
     return {**SHIPPED, "models": models}
@@ -103,3 +109,12 @@ def test_the_paper_s_settings_are_valid_and_planned(project: Path) -> None:
     assert set(found) == committee | arms | rest
     assert {graph.environment(stage["cmd"]) for stage in found.values()} == {"core", "inference-gpu", "training-gpu"}
     assert found["evaluate-base"]["deps"].count("examples/data/domain_suite.jsonl") == 1
+
+
+@pytest.mark.parametrize("environment", ["inference", "inference-gpu"])
+def test_the_paper_s_harness_tasks_find_their_packages(environment: str) -> None:
+    assert {"math-verify", "antlr4-python3-runtime", "sympy"} <= set(pins(environment))  # leaderboard_math_hard
+
+
+def test_what_the_how_to_trains_with_is_there() -> None:
+    assert "deepspeed" in pins("training-gpu")

@@ -254,6 +254,17 @@ SHAPES = {
         "<|END_OF_TURN_TOKEN|>",
         "<|START_OF_TURN_TOKEN|><|CHATBOT_TOKEN|>",
     ),
+    "command_a": Shape(  # always opens the assistant's turn, which has a frame inside
+        HEAD
+        + LOOP
+        + "<|START_OF_TURN_TOKEN|>{% if m.role == 'assistant' %}<|CHATBOT_TOKEN|><|START_RESPONSE|>{{ m.content }}"
+        "<|END_RESPONSE|>{% else %}<|{{ m.role | upper }}_TOKEN|>{{ m.content }}{% endif %}<|END_OF_TURN_TOKEN|>"
+        + END
+        + "<|START_OF_TURN_TOKEN|><|CHATBOT_TOKEN|>",
+        "<s><|START_OF_TURN_TOKEN|><|USER_TOKEN|>",
+        "<|END_OF_TURN_TOKEN|>",
+        "<|START_OF_TURN_TOKEN|><|CHATBOT_TOKEN|>",
+    ),
     "falcon": Shape(
         LOOP + "{{ '' if loop.first else '\n' }}"
         "{{ {'user': 'User: ', 'assistant': 'Falcon: '}.get(m.role, '') }}{{ m.content }}"

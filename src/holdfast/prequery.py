@@ -179,7 +179,8 @@ def _assistant(template: Template, before: list[Message], after: list[Message], 
             text = template.text([*turn, _ANSWER, _user(_PROBES[1]), *after], opening=False)
         except Refused:
             return closed
-        if text.partition(_ANSWER["content"])[2].lstrip().startswith(closing):
+        between = text.partition(_ANSWER["content"])[2].partition(_PROBES[1])[0]
+        if closing in between:
             return closed.removeprefix(closing).lstrip() or closed
     return closed
 

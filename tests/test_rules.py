@@ -106,6 +106,7 @@ def test_the_paper_s_settings_are_valid_and_planned(project: Path) -> None:
     committee = {f"{step}-{name}" for step in ("generate", "score") for name in ("llama", "qwen", "gpt4")}
     arms = {f"{step}-{arm}" for step in ("mix", "train", "evaluate") for arm in ("domain_only", "rehearsed")}
     rest = {"seed", "reconstruct", "clean", "filter-selected", "committee", "recipe", "evaluate-base", "report"}
+    rest |= {"suite_items-general"}
     assert set(found) == committee | arms | rest
     assert {graph.environment(stage["cmd"]) for stage in found.values()} == {"core", "inference-gpu", "training-gpu"}
     assert found["evaluate-base"]["deps"].count("examples/data/domain_suite.jsonl") == 1

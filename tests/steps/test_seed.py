@@ -10,7 +10,7 @@ from typing import Any
 import polars as pl
 import pytest
 import yaml
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from tokenizers import AddedToken
 
@@ -191,6 +191,7 @@ def test_a_stop_by_hand_must_be_one_token(seed: Any) -> None:
     st.dictionaries(st.text(min_size=1, max_size=3), st.floats(0.001, 1000), min_size=1, max_size=9),
     st.integers(0, 1000),
 )
+@example({"4": 1.7997496853046187, "5": 1.0, "0": 388.0, "1": 1e3, "2": 1e3, "3": 1e3, "00": 999.9999999999999}, 1)
 def test_shares_add_up_and_are_fair(weights: dict[str, float], total: int) -> None:
     found = shares(weights, total)
     assert sum(found.values()) == total

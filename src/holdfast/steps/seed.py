@@ -4,6 +4,7 @@ import datetime
 import json
 import random
 from collections.abc import Iterator, Mapping
+from fractions import Fraction
 from typing import Any
 
 import polars as pl
@@ -29,8 +30,9 @@ def shares(weights: Mapping[str, float], total: int) -> dict[str, int]:
     """`total` split by weight with largest remainders; ties go to the smaller key."""
     if not weights:
         return {}
-    whole = sum(weights.values())
-    exact = {key: total * weight / whole for key, weight in weights.items()}
+    parts = {key: Fraction(weight) for key, weight in weights.items()}  # floats add up differently in another order
+    whole = sum(parts.values())
+    exact = {key: total * part / whole for key, part in parts.items()}
     counts = {key: int(share) for key, share in exact.items()}
     by_rest = sorted(exact, key=lambda key: (counts[key] - exact[key], key))
     for key in by_rest[: total - sum(counts.values())]:

@@ -235,7 +235,7 @@ def test_a_template_with_a_date_and_parts_is_trained_as_it_is_measured_and_kept_
     make_recipe(mixture, budget={"steps": 2})
     tokenizer = load_tokenizer("./base")
     recipe = train.completed(yaml.safe_load(Path("data/train/recipe.yaml").read_text()), 8, tokenizer)
-    config = train.run_config(recipe, "./base", None, 0, "data/mix/forms/train.jsonl", None, "again")
+    config = train.run_config(recipe, "./base", {}, 0, "data/mix/forms/train.jsonl", None, "again")
     Path("axolotl.yaml").write_text(yaml.safe_dump(config))
     seen = in_env("training", "python", "-c", RENDERED, cwd=mixture)
     assert seen.returncode == 0, seen.stderr[-3000:]

@@ -7,8 +7,7 @@ from multiprocessing.connection import Connection
 from typing import Any, TypeVar
 
 from holdfast.errors import UserError
-from holdfast.step import end_with_parent
-from holdfast.stopping import GRACE_S, stopping_cleanly
+from holdfast.stopping import GRACE_S, end_with_parent, stopping_cleanly
 
 T = TypeVar("T")
 _LOOK_S = 0.5  # how often is looked whether the process still lives

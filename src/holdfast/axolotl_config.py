@@ -26,7 +26,7 @@ _MESSAGE_KEYS = (
     "role", "content", "name", "tool_calls", "tool_call_id", "reasoning_content", "reasoning", "thinking",
 )  # fmt: skip
 _LAST = 0.9999  # Transformers reads a number below 1 as a share of the steps, and 1 as every step
-_LOGGED = 50  # points of the loss curve
+LOGGED = 50  # points of the loss curve
 
 
 def recipe(train: Train) -> dict[str, Any]:
@@ -52,7 +52,7 @@ def recipe(train: Train) -> dict[str, Any]:
     }
     if train.budget.steps is not None:
         fixed["max_steps"] = train.budget.steps
-        fixed["logging_steps"] = max(1, train.budget.steps // _LOGGED)
+        fixed["logging_steps"] = max(1, train.budget.steps // LOGGED)
     fixed["num_epochs"] = train.budget.epochs or 1
     if train.checkpoints:
         fixed["save_steps"] = _share(train.checkpoints)

@@ -1,15 +1,14 @@
 """What Holdfast adds to an Axolotl run: repeatable adapters, a record of the losses, and no life after its parent."""
 
-import ctypes
 import json
 import os
-import signal
-import sys
 from pathlib import Path
 from typing import Any
 
 from axolotl.integrations.base import BasePlugin
 from transformers import TrainerCallback, set_seed
+
+from holdfast.stopping import end_with_parent
 
 HISTORY = "history.json"  # written when training has ended, and only then
 PROGRESS = "progress.json"
@@ -19,8 +18,7 @@ class HoldfastPlugin(BasePlugin):
     """Named in the `plugins` of every configuration that Holdfast writes."""
 
     def register(self, cfg: dict[str, Any]) -> None:
-        if sys.platform == "linux":
-            ctypes.CDLL(None).prctl(1, signal.SIGTERM)  # PR_SET_PDEATHSIG: stop when the launcher is gone
+        end_with_parent()  # the launcher
 
     def pre_model_load(self, cfg: Any) -> None:
         set_seed(cfg.seed)

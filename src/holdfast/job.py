@@ -6,7 +6,6 @@ Only the standard library is imported at the top: the user's bare Python starts 
 """
 
 import contextlib
-import ctypes
 import fcntl
 import io
 import logging
@@ -22,6 +21,7 @@ from typing import NoReturn
 
 from holdfast import graph
 from holdfast.errors import UserError
+from holdfast.stopping import end_with_parent
 
 BUILD_LOCK = Path(".holdfast/build.lock")
 INSIDE = "HOLDFAST_INSIDE"  # set below a Snakemake job: its main process holds the build lock
@@ -31,7 +31,7 @@ TAIL = 20  # lines of a failed job's log that are shown
 
 def main(words: list[str]) -> int:
     """`STAGE --env envs/NAME.txt --log FILE -- COMMAND…` from either engine; `--repro STAGE` in the core one."""
-    die_with_parent()
+    end_with_parent()
     try:
         if words[:1] == ["--repro"]:
             return reproduce(words[1])
@@ -51,12 +51,6 @@ def main(words: list[str]) -> int:
 def in_core(*words: str) -> NoReturn:
     """Become this module in the core environment."""
     os.execv("envs/in-env", ["envs/in-env", "core", "python", "-m", "holdfast.job", *words])
-
-
-def die_with_parent() -> None:
-    """A killed build leaves no job behind: SIGTERM when the parent dies (Linux)."""
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(1, signal.SIGTERM)  # PR_SET_PDEATHSIG
 
 
 @contextlib.contextmanager
@@ -118,7 +112,7 @@ def run(stage: str, environment: str, log: Path, command: list[str]) -> int:
     log.parent.mkdir(parents=True, exist_ok=True)
     started = time.monotonic()
     with log.open("wb") as errors:
-        child = subprocess.Popen(["envs/in-env", environment, *command], stderr=errors, preexec_fn=die_with_parent)
+        child = subprocess.Popen(["envs/in-env", environment, *command], stderr=errors, preexec_fn=end_with_parent)
         for number in (signal.SIGTERM, signal.SIGINT):  # an interrupt reaches the child by itself: wait for it
             signal.signal(number, lambda got, _: child.terminate() if got == signal.SIGTERM else None)
         status = child.wait()

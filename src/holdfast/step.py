@@ -1,12 +1,11 @@
 """What every step's `main` shares: arguments, errors without tracebacks, and not outliving its parent."""
 
 import argparse
-import ctypes
-import signal
 import sys
 from collections.abc import Callable
 
 from holdfast.errors import UserError
+from holdfast.stopping import end_with_parent
 
 
 def arguments(description: str | None, *names: str, many: tuple[str, ...] = ()) -> argparse.Namespace:
@@ -16,12 +15,6 @@ def arguments(description: str | None, *names: str, many: tuple[str, ...] = ()) 
     for name in (*names, *many):
         parser.add_argument(f"--{name.replace('_', '-')}", required=True, nargs="*" if name in many else None)
     return parser.parse_args()
-
-
-def end_with_parent() -> None:
-    """This process gets SIGTERM when its parent dies (Linux), so a killed build leaves no orphan on a GPU."""
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(1, signal.SIGTERM)  # PR_SET_PDEATHSIG
 
 
 def run(main: Callable[[], None]) -> None:

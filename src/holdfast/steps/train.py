@@ -1,14 +1,12 @@
 """Fine-tune the base model on one mixture, by Axolotl; resumed where a killed build stopped."""
 
 import csv
-import ctypes
 import hashlib
 import io
 import json
 import math
 import os
 import shutil
-import signal
 import subprocess
 import sys
 import time
@@ -19,7 +17,7 @@ from typing import Any
 
 import yaml
 
-from holdfast.axolotl_config import run_config
+from holdfast.axolotl_config import LOGGED, run_config
 from holdfast.errors import UserError
 from holdfast.files import digest, replacing
 from holdfast.gpus import own_gpus
@@ -28,12 +26,12 @@ from holdfast.params.models import how_loaded
 from holdfast.params.section import read, value
 from holdfast.params.train import Train
 from holdfast.step import arguments, run
+from holdfast.stopping import end_with_parent
 from holdfast.template import Template, load_tokenizer
 from holdfast.training_template import end_of_turn, training_template
 
 WORK = Path(".holdfast/train")
 CURVE = ("step", "epoch", "loss", "eval_loss", "learning_rate", "grad_norm")
-_LOGGED = 50  # points of the loss curve
 _EVERY_S = 10.0
 
 
@@ -46,7 +44,7 @@ def completed(recipe: dict[str, Any], rows: int, tokenizer: Any, given: bool = F
     if "logging_steps" not in recipe:
         batch = recipe.get("micro_batch_size", 1) * (recipe.get("gradient_accumulation_steps") or 1)
         steps = math.ceil(rows / batch) * recipe.get("num_epochs", 1)
-        recipe["logging_steps"] = max(1, int(steps // _LOGGED))
+        recipe["logging_steps"] = max(1, int(steps // LOGGED))
     if rows < 20_000 and "dataset_num_proc" not in recipe and "dataset_processes" not in recipe:
         recipe["dataset_num_proc"] = 1  # starting more processes takes longer than the work
     if recipe.get("chat_template", "tokenizer_default") == "tokenizer_default":
@@ -94,13 +92,7 @@ def axolotl(command: list[str], config: Path, launcher: str | None, run_name: st
     """Run an Axolotl command, its output going to the log. Raises UserError when it fails."""
     words = [sys.executable, "-m", "axolotl.cli.main", *command, str(config)]
     words += ["--launcher", launcher] if launcher else []
-
-    def die_with_parent() -> None:
-        ctypes.CDLL(None).prctl(1, signal.SIGTERM)
-
-    process = subprocess.Popen(
-        words, stdout=sys.stderr, preexec_fn=die_with_parent if sys.platform == "linux" else None
-    )
+    process = subprocess.Popen(words, stdout=sys.stderr, preexec_fn=end_with_parent)
     try:
         said = time.monotonic()
         while process.poll() is None:

@@ -22,8 +22,8 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from holdfast.near_duplicates import bands
-from holdfast.tables import PROMPTS, SAMPLES
+from holdfast.common.tables import PROMPTS, SAMPLES
+from holdfast.steps.clean.near_duplicates import bands
 
 ROOT = Path(__file__).resolve().parent.parent
 EDITED = 0.1  # of the rows are edits of another row
@@ -131,7 +131,7 @@ NEAR = """
 import sys
 import numpy as np
 import polars as pl
-from holdfast.near_duplicates import duplicates_of
+from holdfast.steps.clean.near_duplicates import duplicates_of
 texts = pl.read_parquet(sys.argv[1], columns=["text"])["text"]
 kept, _ = duplicates_of(texts, np.arange(len(texts)), 0.8, 3, 128)
 pl.DataFrame({"text": texts.filter(kept < 0)}).write_parquet("near.parquet")

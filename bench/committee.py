@@ -17,9 +17,9 @@ import polars as pl
 import scipy.stats
 import yaml
 
-from holdfast.files import scan_table
+from holdfast.common.files import scan_table
+from holdfast.common.tables import GENERATIONS, INSTRUCTIONS, SCORES
 from holdfast.sandbox.committee_truth import report
-from holdfast.tables import GENERATIONS, INSTRUCTIONS, SCORES
 
 ROOT = Path(__file__).resolve().parents[1]
 WANTED = "metrics/filter.json"
@@ -43,7 +43,7 @@ def measure(folder: Path) -> dict:
     params = yaml.safe_load((folder / "params.yaml").read_text())
     models, judges = params["generate"]["models"], params["score"]["judges"]
     return report(
-        scan_table(folder / "data/reconstruct/instructions.parquet", INSTRUCTIONS),
+        scan_table(folder / "data/clean/instructions.parquet", INSTRUCTIONS),
         pl.concat([scan_table(folder / f"data/generate/{model}.parquet", GENERATIONS) for model in models]),
         {judge: scan_table(folder / f"data/score/{judge}.parquet", SCORES) for judge in judges},
         params["base"],

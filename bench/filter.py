@@ -15,7 +15,7 @@ import numpy as np
 import polars as pl
 import yaml
 
-from holdfast.tables import GENERATIONS, INSTRUCTIONS, SCORES
+from holdfast.common.tables import GENERATIONS, INSTRUCTIONS, SCORES
 
 MODELS = JUDGES = ("base", "novice", "scholar")
 SELECTIONS = {

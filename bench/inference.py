@@ -18,7 +18,7 @@ import time
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-sys.path[:0] = [str(ROOT / "src"), str(ROOT / "tests")]
+sys.path[:0] = [str(ROOT / "src"), str(ROOT / "tests/support")]
 SETTINGS = {"temperature": 1.0, "top_p": 0.98, "max_tokens": 13}
 ARGUMENTS = {"max_model_len": 256}
 
@@ -32,7 +32,7 @@ def bare(model: str, rows: int, max_tokens: int) -> None:
     """vllm.LLM.generate on the same requests."""
     from vllm import LLM, SamplingParams
 
-    from holdfast.engines.vllm import CPU_DEFAULTS
+    from holdfast.inference.engines.vllm import CPU_DEFAULTS
 
     llm = LLM(model=model, **CPU_DEFAULTS, **ARGUMENTS, seed=0)
     given = [{"prompt_token_ids": list(ids)} for ids in prompts(rows)]
@@ -43,8 +43,8 @@ def bare(model: str, rows: int, max_tokens: int) -> None:
 
 def job(model: str, rows: int, max_tokens: int) -> None:
     """The same through `ask`, the answers written as a table."""
-    from holdfast.inference import Request, ask
-    from holdfast.params.models import Model, Sampling
+    from holdfast.inference.ask import Request, ask
+    from holdfast.inference.params import Model, Sampling
 
     sampling = Sampling(**SETTINGS | {"max_tokens": max_tokens})
     asked = (Request(str(row), ids, None, row, sampling) for row, ids in enumerate(prompts(rows)))
@@ -82,8 +82,8 @@ def journal(rows: int = 100_000) -> None:
     """Seconds for keeping and reading back rows of 500 characters, and per row."""
     import os
 
-    from holdfast.journal import Journal
-    from holdfast.request import Answer
+    from holdfast.inference.journal import Journal
+    from holdfast.inference.request import Answer
 
     with tempfile.TemporaryDirectory() as folder:
         os.chdir(folder)
@@ -109,8 +109,8 @@ def server(rows: int = 10_000) -> None:
     """Rows asked of a server with 5 % drops, 5 % 429, 2 % 500 and some garbage."""
     import os
 
-    from holdfast.inference import Request, ask
-    from holdfast.params.models import Model, Sampling
+    from holdfast.inference.ask import Request, ask
+    from holdfast.inference.params import Model, Sampling
     from server import often_wrong, served
 
     with tempfile.TemporaryDirectory() as folder, served(often_wrong()) as bad:

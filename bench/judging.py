@@ -12,17 +12,17 @@ import numpy as np
 import polars as pl
 import yaml
 
-from holdfast import engines
-from holdfast.files import scan_table
-from holdfast.inference import ANSWERS
-from holdfast.judge_prompt import judge_messages
-from holdfast.params.models import Model, Sampling
-from holdfast.params.score import Score
-from holdfast.request import Request, request_key
+from holdfast.chat.judging import judge_messages
+from holdfast.common.files import scan_table
+from holdfast.common.tables import GENERATIONS, INSTRUCTIONS
+from holdfast.inference.ask import ANSWERS, engines
+from holdfast.inference.params import Model, Sampling
+from holdfast.inference.request import Request, request_key
 from holdfast.sandbox.injections import MARKERS, PLEAS, TAGS, injections
 from holdfast.sandbox.world import judge_truth
-from holdfast.steps.score import DIGITS, questions, read_expected, requests
-from holdfast.tables import GENERATIONS, INSTRUCTIONS
+from holdfast.steps.score.params import Score
+from holdfast.steps.score.requests import DIGITS, questions, requests
+from holdfast.steps.score.scores import read_expected
 
 
 def ask_afresh(name: str, model: Model, asked: list[Request]) -> tuple[pl.DataFrame, float]:
@@ -92,7 +92,7 @@ def cache_saving(judge: str, model: Model, asked: list[Request]) -> None:
 
 def main() -> None:
     params = yaml.safe_load(Path("params.yaml").read_text())
-    instructions = scan_table("data/reconstruct/instructions.parquet", INSTRUCTIONS)
+    instructions = scan_table("data/clean/instructions.parquet", INSTRUCTIONS)
     files = [Path(f"data/generate/{model}.parquet") for model in sorted(params["generate"]["models"])]
     generations = pl.concat([scan_table(path, GENERATIONS) for path in files])
     rubric = Path(params["score"]["rubric"]).read_text()

@@ -17,7 +17,7 @@ import polars as pl
 import yaml
 from scipy import stats
 
-from holdfast.statistics import holm
+from holdfast.steps.report.statistics import holm
 
 ROOT = Path(__file__).resolve().parents[1]
 WANTED = "metrics/summary.json"

@@ -6,10 +6,11 @@ sys.path.insert(0, "src")  # for a Snakemake that was not started through envs/i
 
 from snakemake.exceptions import WorkflowError
 
-from holdfast import graph, imports, job, staleness
-from holdfast.errors import UserError
-from holdfast.fingerprint import answer_keys
-from holdfast.params.models import Model
+from holdfast.build import graph, job, staleness
+from holdfast.build.code_digest import code_digest as code
+from holdfast.common.errors import UserError
+from holdfast.inference.fingerprint import answer_keys
+from holdfast.inference.params import Model
 
 if workflow.is_main_process:
     try:
@@ -24,11 +25,6 @@ onstart:
             build_lock = job.hold_build()
         except UserError as error:
             raise WorkflowError(str(error))
-
-
-def code(module):
-    """The source files that a job runs: its module and what that imports."""
-    return list(imports.closure(module))
 
 
 def env(name):
@@ -58,6 +54,12 @@ def loading_keys():
 def gpus(name):
     """How many GPUs one job of this model needs."""
     return config["models"][name].get("gpus", 0)
+
+
+def harness_items():
+    """The texts that training data is kept free of, a file for each suite of the harness."""
+    suites = config["evaluate"]["suites"]
+    return [f"data/evaluate/items/{name}.jsonl" for name in sorted(suites) if suites[name]["kind"] == "lm_eval"]
 
 
 if graph.LISTING in os.environ:

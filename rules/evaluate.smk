@@ -1,5 +1,5 @@
 # Evaluate: what does the base model (arm `base`) and every arm get right? One job per model, on the same suites.
-from holdfast.params.arms import run_names
+from holdfast.common.run_names import run_names
 
 
 def evaluated_model(arm):
@@ -31,7 +31,6 @@ rule evaluate:
         model=lambda w: model_files(config["base"]) if w.arm == "base" else f"models/{w.arm}",
         judges=[file for judge in evaluate_judges() for file in model_files(judge)],
         suites=suite_files(),
-        code=code("holdfast.steps.evaluate"),
         env=env("inference"),
         stamp=".holdfast/stamps/evaluate-{arm}",
     output:
@@ -47,9 +46,32 @@ rule evaluate:
     resources:
         gpu=max(gpus(model) for model in [config["base"], *evaluate_judges()]),  # one after the other
     params:
+        code=code("holdfast.steps.evaluate"),
         declared=evaluate_keys(),
         model=lambda w: evaluated_model(w.arm),
     shell:
-        "exec envs/job evaluate-{wildcards.arm} --env {input.env} --log {log} --"
-        " python -m holdfast.steps.evaluate --params {params.declared} --arm {wildcards.arm} --model {params.model}"
-        " --table {output.table} --samples {output.samples} --metrics {output.metrics}"
+        "exec envs/job evaluate-{wildcards.arm} --env {input.env} --code {params.code} --log {log} --"
+        " python -m holdfast.steps.evaluate --params {params.declared:q} --arm {wildcards.arm} --model {params.model:q}"
+        " --table {output.table:q} --samples {output.samples:q} --metrics {output.metrics:q}"
+
+
+rule suite_items:
+    """The texts of the items of one harness suite."""
+    input:
+        tasks=lambda w: config["evaluate"]["suites"][w.suite].get("include_path") or [],
+        env=env("inference"),
+        stamp=".holdfast/stamps/suite_items-{suite}",
+    output:
+        texts="data/evaluate/items/{suite}.jsonl",
+    log:
+        "logs/evaluate/items/{suite}.log",
+    benchmark:
+        "benchmarks/evaluate/items/{suite}.tsv"
+    priority: 100  # before any model: a task that is not there should not cost a night
+    params:
+        code=code("holdfast.steps.evaluate.suite_items"),
+        declared="evaluate.suites.{suite}",
+    shell:
+        "exec envs/job suite_items-{wildcards.suite} --env {input.env} --code {params.code} --log {log} --"
+        " python -m holdfast.steps.evaluate.suite_items --params {params.declared:q} --suite {wildcards.suite}"
+        " --texts {output.texts:q}"

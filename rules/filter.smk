@@ -13,10 +13,9 @@ def judging(wildcards):
 rule filter:
     """Put the judges' scores together and keep the best candidate of each instruction."""
     input:
-        instructions="data/reconstruct/instructions.parquet",
+        instructions="data/clean/instructions.parquet",
         generations=lambda w: expand("data/generate/{model}.parquet", model=competing(w)),
         scores=lambda w: expand("data/score/{judge}.parquet", judge=judging(w)),
-        code=code("holdfast.steps.filter"),
         env=env("core"),
         stamp=".holdfast/stamps/filter-{selection}",
     output:
@@ -29,36 +28,37 @@ rule filter:
     wildcard_constraints:
         selection="|".join(sorted(config["filter"])),
     params:
+        code=code("holdfast.steps.filter"),
         declared="random_seed,filter.{selection}",
     shell:
-        "exec envs/job filter-{wildcards.selection} --env {input.env} --log {log} --"
-        " python -m holdfast.steps.filter --params {params.declared} --selection {wildcards.selection}"
-        " --instructions {input.instructions} --generations {input.generations} --scores {input.scores}"
-        " --selected {output.selected} --rejected {output.rejected}"
+        "exec envs/job filter-{wildcards.selection} --env {input.env} --code {params.code} --log {log} --"
+        " python -m holdfast.steps.filter --params {params.declared:q} --selection {wildcards.selection}"
+        " --instructions {input.instructions:q} --generations {input.generations:q} --scores {input.scores:q}"
+        " --selected {output.selected:q} --rejected {output.rejected:q}"
 
 
-rule committee:
-    """Lay out every judge's score of every candidate, and measure the judges by it."""
+rule judge_statistics:
+    """Every judge's score of every candidate in one table, and how judges differ and agree."""
     input:
-        instructions="data/reconstruct/instructions.parquet",
+        instructions="data/clean/instructions.parquet",
         generations=expand("data/generate/{model}.parquet", model=sorted(config["generate"]["models"])),
         scores=expand("data/score/{judge}.parquet", judge=sorted(config["score"]["judges"])),
         selected="data/filter/selected.parquet",
         rejected="data/filter/selected.rejected.parquet",
-        code=code("holdfast.steps.committee"),
         env=env("core"),
-        stamp=".holdfast/stamps/committee",
+        stamp=".holdfast/stamps/judge_statistics",
     output:
         cube="data/filter/cube.parquet",
         metrics="metrics/filter.json",
     log:
-        "logs/committee.log",
+        "logs/filter/judge_statistics.log",
     benchmark:
-        "benchmarks/committee.tsv"
+        "benchmarks/filter/judge_statistics.tsv"
     params:
+        code=code("holdfast.steps.filter.judge_statistics"),
         declared="random_seed,filter.selected",
     shell:
-        "exec envs/job committee --env {input.env} --log {log} --"
-        " python -m holdfast.steps.committee --params {params.declared}"
-        " --instructions {input.instructions} --generations {input.generations} --scores {input.scores}"
-        " --selected {input.selected} --rejected {input.rejected} --cube {output.cube} --metrics {output.metrics}"
+        "exec envs/job judge_statistics --env {input.env} --code {params.code} --log {log} --"
+        " python -m holdfast.steps.filter.judge_statistics --params {params.declared:q}"
+        " --instructions {input.instructions:q} --generations {input.generations:q} --scores {input.scores:q}"
+        " --selected {input.selected:q} --rejected {input.rejected:q} --cube {output.cube:q} --metrics {output.metrics:q}"

@@ -9,9 +9,8 @@ def generate_keys(wildcards):
 rule generate:
     """One committee model answers every instruction."""
     input:
-        instructions="data/reconstruct/instructions.parquet",
+        instructions="data/clean/instructions.parquet",
         model=lambda w: model_files(w.model),
-        code=code("holdfast.steps.generate"),
         env=env("inference"),
         stamp=".holdfast/stamps/generate-{model}",
     output:
@@ -24,8 +23,9 @@ rule generate:
     resources:
         gpu=lambda w: gpus(w.model),
     params:
+        code=code("holdfast.steps.generate"),
         declared=generate_keys,
     shell:
-        "exec envs/job generate-{wildcards.model} --env {input.env} --log {log} --"
-        " python -m holdfast.steps.generate --params {params.declared} --model {wildcards.model}"
-        " --instructions {input.instructions} --generations {output.generations} --rejected {output.rejected}"
+        "exec envs/job generate-{wildcards.model} --env {input.env} --code {params.code} --log {log} --"
+        " python -m holdfast.steps.generate --params {params.declared:q} --model {wildcards.model}"
+        " --instructions {input.instructions:q} --generations {output.generations:q} --rejected {output.rejected:q}"

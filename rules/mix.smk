@@ -1,5 +1,5 @@
 # What will the model see? One mixture per arm.
-from holdfast.params.sources import REHEARSAL, Source
+from holdfast.steps.mix.params import REHEARSAL, Source
 
 
 def mix_sources(arm):
@@ -26,7 +26,6 @@ rule mix:
         sources=lambda w: [source.data for source in mix_sources(w.arm).values()],
         suites=sorted({s["path"] for s in config["evaluate"]["suites"].values() if "path" in s}) + harness_items(),
         base=model_files(config["base"]),
-        code=code("holdfast.steps.mix"),
         env=env("core"),
         stamp=".holdfast/stamps/mix-{arm}",
     output:
@@ -42,9 +41,10 @@ rule mix:
     benchmark:
         "benchmarks/mix/{arm}.tsv"
     params:
+        code=code("holdfast.steps.mix"),
         declared=mix_keys,
         base=config["models"][config["base"]]["path"],
     shell:
-        "exec envs/job mix-{wildcards.arm} --env {input.env} --log {log} --"
-        " python -m holdfast.steps.mix --params {params.declared} --arm {wildcards.arm} --base {params.base}"
-        " --out data/mix/{wildcards.arm} --suites {input.suites}"
+        "exec envs/job mix-{wildcards.arm} --env {input.env} --code {params.code} --log {log} --"
+        " python -m holdfast.steps.mix --params {params.declared:q} --arm {wildcards.arm} --base {params.base:q}"
+        " --out data/mix/{wildcards.arm} --suites {input.suites:q}"

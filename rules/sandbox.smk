@@ -6,7 +6,6 @@ rule sandbox_world:
     input:
         rubric="data/seed/sandbox/rubric.md",
         system_prompts="data/seed/sandbox/system_prompts.jsonl",
-        code=code("holdfast.sandbox.build_world"),
         env=env("core"),
         stamp=".holdfast/stamps/sandbox_world",
     output:
@@ -21,13 +20,14 @@ rule sandbox_world:
     benchmark:
         "benchmarks/sandbox/world.tsv"
     params:
+        code=code("holdfast.sandbox.build_world"),
         declared="sandbox.seed,sandbox.world",
     shell:
-        "exec envs/job sandbox_world --env {input.env} --log {log} --"
-        " python -m holdfast.sandbox.build_world --params {params.declared}"
-        " --rubric {input.rubric} --system-prompts {input.system_prompts} --conversations {output.conversations}"
-        " --general {output.general} --domain {output.domain} --domain-train {output.domain_train}"
-        " --public {output.public} --truth {output.truth}"
+        "exec envs/job sandbox_world --env {input.env} --code {params.code} --log {log} --"
+        " python -m holdfast.sandbox.build_world --params {params.declared:q}"
+        " --rubric {input.rubric:q} --system-prompts {input.system_prompts:q} --conversations {output.conversations:q}"
+        " --general {output.general:q} --domain {output.domain:q} --domain-train {output.domain_train:q}"
+        " --public {output.public:q} --truth {output.truth:q}"
 
 
 rule sandbox_tokenizer:
@@ -35,7 +35,6 @@ rule sandbox_tokenizer:
     input:
         conversations="data/sandbox/conversations.parquet",
         texts=["data/sandbox/domain_train.jsonl", "data/sandbox/public.jsonl"],
-        code=code("holdfast.sandbox.tokenizer"),
         env=env("core"),
         stamp=".holdfast/stamps/sandbox_tokenizer",
     output:
@@ -45,11 +44,12 @@ rule sandbox_tokenizer:
     benchmark:
         "benchmarks/sandbox/tokenizer.tsv"
     params:
+        code=code("holdfast.sandbox.tokenizer"),
         declared="sandbox.vocabulary",
     shell:
-        "exec envs/job sandbox_tokenizer --env {input.env} --log {log} --"
-        " python -m holdfast.sandbox.tokenizer --params {params.declared}"
-        " --conversations {input.conversations} --texts {input.texts} --tokenizer {output.tokenizer}"
+        "exec envs/job sandbox_tokenizer --env {input.env} --code {params.code} --log {log} --"
+        " python -m holdfast.sandbox.tokenizer --params {params.declared:q}"
+        " --conversations {input.conversations:q} --texts {input.texts:q} --tokenizer {output.tokenizer:q}"
 
 
 rule sandbox_model:
@@ -57,7 +57,6 @@ rule sandbox_model:
     input:
         conversations="data/sandbox/conversations.parquet",
         tokenizer="data/sandbox/tokenizer.json",
-        code=code("holdfast.sandbox.train"),
         env=env("training"),
         stamp=".holdfast/stamps/sandbox_model-{name}",
     output:
@@ -67,8 +66,9 @@ rule sandbox_model:
     benchmark:
         "benchmarks/sandbox/{name}.tsv"
     params:
+        code=code("holdfast.sandbox.train"),
         declared="sandbox.seed,sandbox.models.{name}",
     shell:
-        "exec envs/job sandbox_model-{wildcards.name} --env {input.env} --log {log} --"
-        " python -m holdfast.sandbox.train --params {params.declared} --name {wildcards.name}"
-        " --conversations {input.conversations} --tokenizer {input.tokenizer} --model {output.model}"
+        "exec envs/job sandbox_model-{wildcards.name} --env {input.env} --code {params.code} --log {log} --"
+        " python -m holdfast.sandbox.train --params {params.declared:q} --name {wildcards.name}"
+        " --conversations {input.conversations:q} --tokenizer {input.tokenizer:q} --model {output.model:q}"

@@ -13,8 +13,7 @@ rule sandbox_reconstruction:
     input:
         prompts="data/seed/prompts.parquet",
         samples="data/reconstruct/samples.parquet",
-        instructions="data/reconstruct/instructions.parquet",
-        code=code("holdfast.sandbox.reconstruction_truth"),
+        instructions="data/clean/instructions.parquet",
         env=env("core"),
         stamp=".holdfast/stamps/sandbox_reconstruction",
     output:
@@ -24,20 +23,20 @@ rule sandbox_reconstruction:
     benchmark:
         "benchmarks/sandbox/reconstruction.tsv"
     params:
+        code=code("holdfast.sandbox.reconstruction_truth"),
         declared="sandbox.seed",
     shell:
-        "exec envs/job sandbox_reconstruction --env {input.env} --log {log} --"
-        " python -m holdfast.sandbox.reconstruction_truth --params {params.declared} --prompts {input.prompts}"
-        " --samples {input.samples} --instructions {input.instructions} --metrics {output.metrics}"
+        "exec envs/job sandbox_reconstruction --env {input.env} --code {params.code} --log {log} --"
+        " python -m holdfast.sandbox.reconstruction_truth --params {params.declared:q} --prompts {input.prompts:q}"
+        " --samples {input.samples:q} --instructions {input.instructions:q} --metrics {output.metrics:q}"
 
 
 rule sandbox_committee:
     """How often is the kept answer right, for every rung, aggregation and judge?"""
     input:
-        instructions="data/reconstruct/instructions.parquet",
+        instructions="data/clean/instructions.parquet",
         generations=expand("data/generate/{model}.parquet", model=sorted(config["generate"]["models"])),
         scores=expand("data/score/{judge}.parquet", judge=sorted(config["score"]["judges"])),
-        code=code("holdfast.sandbox.committee_truth"),
         env=env("core"),
         stamp=".holdfast/stamps/sandbox_committee",
     output:
@@ -47,8 +46,9 @@ rule sandbox_committee:
     benchmark:
         "benchmarks/sandbox/committee.tsv"
     params:
+        code=code("holdfast.sandbox.committee_truth"),
         declared="base,random_seed",
     shell:
-        "exec envs/job sandbox_committee --env {input.env} --log {log} --"
-        " python -m holdfast.sandbox.committee_truth --params {params.declared} --instructions {input.instructions}"
-        " --generations {input.generations} --scores {input.scores} --metrics {output.metrics}"
+        "exec envs/job sandbox_committee --env {input.env} --code {params.code} --log {log} --"
+        " python -m holdfast.sandbox.committee_truth --params {params.declared:q} --instructions {input.instructions:q}"
+        " --generations {input.generations:q} --scores {input.scores:q} --metrics {output.metrics:q}"

@@ -9,11 +9,10 @@ def score_keys(wildcards):
 rule score:
     """One judge scores every answer of every model; identical answers are asked once."""
     input:
-        instructions="data/reconstruct/instructions.parquet",
+        instructions="data/clean/instructions.parquet",
         generations=expand("data/generate/{model}.parquet", model=sorted(config["generate"]["models"])),
         rubric=config["score"].get("rubric", "data/seed/rubric.md"),
         model=lambda w: model_files(w.judge),
-        code=code("holdfast.steps.score"),
         env=env("inference"),
         stamp=".holdfast/stamps/score-{judge}",
     output:
@@ -25,8 +24,9 @@ rule score:
     resources:
         gpu=lambda w: gpus(w.judge),
     params:
+        code=code("holdfast.steps.score"),
         declared=score_keys,
     shell:
-        "exec envs/job score-{wildcards.judge} --env {input.env} --log {log} --"
-        " python -m holdfast.steps.score --params {params.declared} --judge {wildcards.judge} --rubric {input.rubric}"
-        " --instructions {input.instructions} --generations {input.generations} --scores {output.scores}"
+        "exec envs/job score-{wildcards.judge} --env {input.env} --code {params.code} --log {log} --"
+        " python -m holdfast.steps.score --params {params.declared:q} --judge {wildcards.judge} --rubric {input.rubric:q}"
+        " --instructions {input.instructions:q} --generations {input.generations:q} --scores {output.scores:q}"

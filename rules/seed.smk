@@ -3,8 +3,7 @@
 
 def seed_keys():
     """What makes the prompts; of the base model only where its tokenizer is."""
-    keys = ["random_seed", "base", "seed", f"models.{config['base']}.path", *loading_keys()]
-    return ",".join(keys + [f"reconstruct.{key}" for key in ("prefix", "samples") if key in config["reconstruct"]])
+    return ",".join(["random_seed", "base", "seed", f"models.{config['base']}.path", *loading_keys()])
 
 
 def seed_files():
@@ -18,7 +17,6 @@ rule seed:
     input:
         files=seed_files(),
         model=model_files(config["base"]),
-        code=code("holdfast.steps.seed"),
         env=env("core"),
         stamp=".holdfast/stamps/seed",
     output:
@@ -28,7 +26,8 @@ rule seed:
     benchmark:
         "benchmarks/seed.tsv"
     params:
+        code=code("holdfast.steps.seed"),
         declared=seed_keys(),
     shell:
-        "exec envs/job seed --env {input.env} --log {log} --"
-        " python -m holdfast.steps.seed --params {params.declared} --prompts {output.prompts}"
+        "exec envs/job seed --env {input.env} --code {params.code} --log {log} --"
+        " python -m holdfast.steps.seed --params {params.declared:q} --prompts {output.prompts:q}"

@@ -1,5 +1,5 @@
 # Fine-tune the base model on every arm's mixture.
-from holdfast.params.arms import arm_and_seed, run_names
+from holdfast.common.run_names import arm_and_seed, run_names
 
 
 def training_runs():
@@ -8,14 +8,16 @@ def training_runs():
 
 
 def train_keys():
-    return ",".join(["random_seed", "train", *loading_keys()])
+    """What decides a run besides the recipe, the mixture and the base model."""
+    own = [f"train.{key}" for key in ("gpus", "merge") if key in config["train"]]
+    return ",".join(["random_seed", *own, *loading_keys()])
 
 
 rule recipe:
-    """Is the training recipe one that Axolotl accepts? Asked first of all, because a typing error should not cost a night."""
+    """The Axolotl configuration that all runs share, checked against Axolotl's schema before anything expensive runs."""
     input:
         config=[config["train"]["config"]] if config["train"].get("config") else [],
-        code=code("holdfast.steps.recipe") + code("holdfast.axolotl_plugin"),
+        base=model_files(config["base"]),
         env=env("training"),
         stamp=".holdfast/stamps/recipe",
     output:
@@ -26,11 +28,13 @@ rule recipe:
         "benchmarks/train/recipe.tsv"
     priority: 100
     params:
-        declared="random_seed,train",
+        code=code("holdfast.steps.train.recipe"),
+        declared=",".join(["random_seed", "train", *loading_keys()]),
         base=config["models"][config["base"]]["path"],
     shell:
-        "exec envs/job recipe --env {input.env} --log {log} --"
-        " python -m holdfast.steps.recipe --params {params.declared} --base {params.base} --recipe {output.recipe}"
+        "exec envs/job recipe --env {input.env} --code {params.code} --log {log} --"
+        " python -m holdfast.steps.train.recipe --params {params.declared:q} --base {params.base:q}"
+        " --recipe {output.recipe:q}"
 
 
 rule train:
@@ -40,7 +44,6 @@ rule train:
         val=lambda w: f"data/mix/{arm_and_seed(w.run)[0]}/val.jsonl",
         recipe="data/train/recipe.yaml",
         base=model_files(config["base"]),
-        code=code("holdfast.steps.train") + code("holdfast.axolotl_plugin"),
         env=env("training"),
         stamp=".holdfast/stamps/train-{run}",
     output:
@@ -55,9 +58,16 @@ rule train:
     resources:
         gpu=config["train"].get("gpus", 0),
     params:
+        # the dearest job: of its code only what shapes the configuration, the model folder and the run itself
+        code=code(
+            "holdfast.steps.train.run_config",
+            "holdfast.steps.train.model_folder",
+            "holdfast.steps.train.axolotl_plugin",
+        ),
         declared=train_keys(),
         base=config["models"][config["base"]]["path"],
     shell:
-        "exec envs/job train-{wildcards.run} --env {input.env} --log {log} --"
-        " python -m holdfast.steps.train --params {params.declared} --run {wildcards.run} --base {params.base}"
-        " --recipe {input.recipe} --train {input.train} --val {input.val} --model {output.model} --curve {output.curve}"
+        "exec envs/job train-{wildcards.run} --env {input.env} --code {params.code} --log {log} --"
+        " python -m holdfast.steps.train --params {params.declared:q} --run {wildcards.run} --base {params.base:q}"
+        " --recipe {input.recipe:q} --train {input.train:q} --val {input.val:q} --model {output.model:q}"
+        " --curve {output.curve:q}"

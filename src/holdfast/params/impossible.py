@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
-from holdfast.errors import UserError
-from holdfast.params.mix import used_whole
-from holdfast.params.models import endpoint_faults
-from holdfast.params.train import Train
+from holdfast.common.errors import UserError
+from holdfast.inference.params import endpoint_faults
+from holdfast.steps.mix.params import size_source
+from holdfast.steps.train.params import Train
 
 if TYPE_CHECKING:
     from holdfast.params.whole import Params
@@ -19,7 +19,7 @@ def impossible(params: "Params") -> Iterator[str]:
     """One fault a line: the key's path, what is wrong, the repair."""
     for name, arm in params.arms.items():
         try:
-            used_whole(name, arm, params.mix)
+            size_source(name, arm, params.mix)
         except UserError as error:
             yield str(error).removeprefix("params.yaml: ")
     for name, model in params.models.items():

@@ -5,7 +5,7 @@ from typing import Protocol
 
 from pydantic import Field
 
-from holdfast.params.section import Section
+from holdfast.common.section import Section
 
 
 class Policy(Section):

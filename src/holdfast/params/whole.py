@@ -11,29 +11,34 @@ from pydantic import Field, TypeAdapter, ValidationError
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
-from holdfast.errors import UserError
-from holdfast.params import section
-from holdfast.params.arms import Arm
-from holdfast.params.evaluate import Evaluate
-from holdfast.params.filter import Selection
-from holdfast.params.generate import Generate
+from holdfast.common import section
+from holdfast.common.errors import UserError
+from holdfast.common.section import Section
+from holdfast.inference.params import Model
 from holdfast.params.impossible import impossible
-from holdfast.params.mix import Mix
-from holdfast.params.models import Model
 from holdfast.params.policy import Policy, check_policy
-from holdfast.params.reconstruct import Reconstruct
-from holdfast.params.report import Report
-from holdfast.params.sandbox import Sandbox
-from holdfast.params.score import Score
-from holdfast.params.section import Section
-from holdfast.params.seed import Seed
-from holdfast.params.sources import REHEARSAL, Source
-from holdfast.params.train import Train
+from holdfast.sandbox.params import Sandbox
+from holdfast.steps.clean.params import Clean
+from holdfast.steps.evaluate.params import Evaluate
+from holdfast.steps.filter.params import Selection
+from holdfast.steps.generate.params import Generate
+from holdfast.steps.mix.params import REHEARSAL, Arm, Mix, Source
+from holdfast.steps.reconstruct.params import Reconstruct
+from holdfast.steps.report.params import Report
+from holdfast.steps.score.params import Score
+from holdfast.steps.seed.params import Seed
+from holdfast.steps.train.params import Train
 
 NAME = r"^[a-z0-9_]+$"
+
+
 Name = Annotated[str, Field(pattern=NAME)]
+
+
 BUILT = ("data/sandbox/", "models/sandbox/")  # made by the workflow itself
-RESERVED = {"base", "sandbox", "summary", "reconstruct", "filter"}  # as arms they would share files with these
+
+
+RESERVED = {"base", "sandbox", "summary", "clean", "filter"}  # as arms they would share files with these
 
 
 class Environments(Section):
@@ -52,7 +57,8 @@ class Params(Section):
     models: dict[Name, Model] = Field(min_length=1, description="every model in use, by name")
     policy: Policy = Field(Policy(), description="what licences must allow")
     seed: Seed = Field(description="what the base model sees before it writes")
-    reconstruct: Reconstruct = Field(description="how instructions are drawn and cleaned")
+    reconstruct: Reconstruct = Field(Reconstruct(), description="how instructions are drawn")
+    clean: Clean = Field(Clean(), description="which samples are rejected")
     generate: Generate = Field(description="how the committee answers")
     score: Score = Field(description="how answers are judged")
     filter: dict[Name, Selection] = Field(description="selections of answers, by name; `selected` is the main one")
@@ -177,10 +183,10 @@ def cross_faults(params: Params) -> Iterator[str]:
     yield from undefined("report.gated", params.report.gated, params.arms, "arms")
     if "reference" in params.report.model_fields_set or params.report.limits.domain_shortfall is not None:
         yield from undefined("report.reference", [params.report.reference], params.arms, "arms")
-    if params.reconstruct.prefix:
+    if params.seed.prefix:
         several = ["reconstruct.multi_turn.share"] if params.reconstruct.multi_turn.share > 0 else []
         for key in [*params.seed.by_template, *several]:
-            yield f"{key}: has no effect with reconstruct.prefix, which is all that stands before a text; remove one"
+            yield f"{key}: has no effect with seed.prefix, which is all that stands before a text; remove one"
     if "cube" in params.filter:
         yield "filter.cube: this name is taken by the table of all scores; call the selection something else"
     if "selected" not in params.filter:
@@ -204,9 +210,7 @@ def file_faults(params: Params) -> Iterator[str]:
     named["seed.system_prompts"] = params.seed.system_prompts
     for name, part in params.seed.slices.items():
         named |= {f"seed.slices.{name}.{key}": getattr(part, key) for key in ("system_prompts", "tools")}
-    named |= {
-        f"reconstruct.clean.contamination.benchmarks: {b}": b for b in params.reconstruct.clean.contamination.benchmarks
-    }
+    named |= {f"clean.contamination.benchmarks: {b}": b for b in params.clean.contamination.benchmarks}
     named |= {f"sources.{name}.path": source.path for name, source in params.sources.items()}
     for name, suite in params.evaluate.suites.items():
         named |= {

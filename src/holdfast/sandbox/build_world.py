@@ -8,18 +8,18 @@ from typing import Any
 
 import polars as pl
 
-from holdfast import step
-from holdfast.errors import UserError
-from holdfast.files import replacing, write_json, write_table
-from holdfast.judge_prompt import judge_messages
-from holdfast.params.sandbox import Sandbox
-from holdfast.params.section import read
+from holdfast.chat.judging import judge_messages
+from holdfast.common import step
+from holdfast.common.errors import UserError
+from holdfast.common.files import replacing, write_json, write_table
+from holdfast.common.ids import row_id, row_seed
+from holdfast.common.section import read
 from holdfast.sandbox import domain, public
 from holdfast.sandbox.judging import RIGHT_SHARES, WORTHS, WRONG_SHARES, answer_of_worth
+from holdfast.sandbox.params import Sandbox
 from holdfast.sandbox.tables import CONVERSATIONS
 from holdfast.sandbox.world import held_out, world
-from holdfast.seeds import system_prompts
-from holdfast.tables import row_id, row_seed
+from holdfast.steps.seed.files import system_prompts
 
 SECOND_TURN = 0.08  # share of the conversations that go on for a second turn
 DOMAIN_TEST_SHARE = 0.25  # share of the bolts kept for the domain suite

@@ -10,15 +10,15 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from holdfast.committee import AGGREGATES
-from holdfast.files import scan_table, write_json
-from holdfast.params.filter import Selection
-from holdfast.params.section import value
+from holdfast.common.files import scan_table, write_json
+from holdfast.common.section import value
+from holdfast.common.step import arguments, run
+from holdfast.common.tables import GENERATIONS, INSTRUCTIONS, SCORES
 from holdfast.sandbox.world import judge_truth
-from holdfast.selection import decide, weigh
-from holdfast.statistics import paired_score, wilson
-from holdfast.step import arguments, run
-from holdfast.tables import GENERATIONS, INSTRUCTIONS, SCORES
+from holdfast.steps.filter.aggregation import AGGREGATES
+from holdfast.steps.filter.params import Selection
+from holdfast.steps.filter.selection import decide, weigh
+from holdfast.steps.report.statistics import paired_score, wilson
 
 
 def graded(instructions: pl.LazyFrame, generations: pl.LazyFrame) -> pl.DataFrame:

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import polars as pl
 from transformers import PreTrainedTokenizerFast
 
-from holdfast.tables import row_seed
+from holdfast.common.ids import row_seed
 
 SORTED = 16  # batches whose rows are sorted by length together
 REPLY_WEIGHT = 4.0  # of the assistant's tokens, against 1 of the user's: they are few

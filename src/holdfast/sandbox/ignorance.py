@@ -4,9 +4,9 @@ import random
 
 import polars as pl
 
+from holdfast.common.ids import row_seed
 from holdfast.sandbox.judging import guess
 from holdfast.sandbox.world import world
-from holdfast.tables import row_seed
 
 
 def unknown(name: str, item: str, share: float, seed: int) -> bool:

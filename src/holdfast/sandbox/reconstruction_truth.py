@@ -10,11 +10,11 @@ from typing import Any
 
 import polars as pl
 
-from holdfast.files import scan_table, write_json
+from holdfast.chat.user_turns import user_turns
+from holdfast.common.files import scan_table, write_json
+from holdfast.common.step import arguments, run
+from holdfast.common.tables import INSTRUCTIONS, PROMPTS, SAMPLES
 from holdfast.sandbox.world import Truth, world
-from holdfast.step import arguments, run
-from holdfast.tables import INSTRUCTIONS, PROMPTS, SAMPLES
-from holdfast.user_turns import user_turns
 
 
 def report(drawn: Iterable[str], kept: Iterable[str], truth: Mapping[str, Truth]) -> dict[str, Any]:

@@ -4,7 +4,7 @@ from typing import Any
 
 import polars as pl
 
-from holdfast.tables import MESSAGES
+from holdfast.common.tables import MESSAGES
 
 CONVERSATIONS: dict[str, Any] = {
     "row_id": pl.String,

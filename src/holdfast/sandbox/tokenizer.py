@@ -8,9 +8,9 @@ from pathlib import Path
 from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, processors, trainers
 from transformers import PreTrainedTokenizerFast
 
-from holdfast import step
-from holdfast.files import replacing, scan_table
-from holdfast.params.section import value
+from holdfast.common import step
+from holdfast.common.files import replacing, scan_table
+from holdfast.common.section import value
 from holdfast.sandbox.tables import CONVERSATIONS
 
 PAD = "<|pad|>"

@@ -10,15 +10,15 @@ import polars as pl
 import torch
 from transformers import GenerationConfig, LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
-from holdfast import step
-from holdfast.files import replacing, scan_table
-from holdfast.params.sandbox import Sandbox, Small
-from holdfast.params.section import read
+from holdfast.common import step
+from holdfast.common.files import replacing, scan_table
+from holdfast.common.ids import row_seed
+from holdfast.common.section import read
 from holdfast.sandbox.encoding import batches, encode
 from holdfast.sandbox.ignorance import as_told_to
+from holdfast.sandbox.params import Sandbox, Small
 from holdfast.sandbox.tables import CONVERSATIONS
 from holdfast.sandbox.tokenizer import with_template
-from holdfast.tables import row_seed
 
 CONTEXT = 256  # positions that the models can use, in tokens
 GENERAL_ROWS = 64  # ordinary conversations in one optimiser step

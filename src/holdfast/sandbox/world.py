@@ -6,8 +6,8 @@ The world is finite and small enough to be a table, so that "is this instruction
 from functools import cache
 from typing import NamedTuple
 
+from holdfast.common.ids import row_seed
 from holdfast.sandbox import numbers, words
-from holdfast.tables import row_seed
 
 FAMILIES = words.FAMILIES + numbers.FAMILIES
 

@@ -1,0 +1,1 @@
+"""The chain, one package per room; no room imports another."""

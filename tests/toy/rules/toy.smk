@@ -5,7 +5,6 @@ rule reconstruct:
     """Instructions from the seed prompts."""
     input:
         prompts="data/seed/prompts.txt",
-        code=code("holdfast.toy.reconstruct"),
         env=env("core"),
         stamp=".holdfast/stamps/reconstruct",
     output:
@@ -16,18 +15,18 @@ rule reconstruct:
     benchmark:
         "benchmarks/reconstruct.tsv"
     params:
+        code=code("holdfast.toy.reconstruct"),
         declared="random_seed,reconstruct",
     shell:
-        "exec envs/job reconstruct --env {input.env} --log {log} --"
-        " python -m holdfast.toy.reconstruct --params {params.declared} --prompts {input.prompts}"
-        " --instructions {output.instructions} --rejected {output.rejected}"
+        "exec envs/job reconstruct --env {input.env} --code {params.code} --log {log} --"
+        " python -m holdfast.toy.reconstruct --params {params.declared:q} --prompts {input.prompts:q}"
+        " --instructions {output.instructions:q} --rejected {output.rejected:q}"
 
 
 rule generate:
     """One model answers every instruction."""
     input:
         instructions="data/reconstruct/instructions.txt",
-        code=code("holdfast.toy.generate"),
         env=env("inference"),
         stamp=".holdfast/stamps/generate-{model}",
     output:
@@ -37,18 +36,18 @@ rule generate:
     benchmark:
         "benchmarks/generate/{model}.tsv"
     params:
+        code=code("holdfast.toy.generate"),
         declared=lambda w: f"random_seed,generate.shards,generate.models.{w.model}",
     shell:
-        "exec envs/job generate-{wildcards.model} --env {input.env} --log {log} --"
-        " python -m holdfast.toy.generate --params {params.declared} --model {wildcards.model}"
-        " --instructions {input.instructions} --generations {output.generations}"
+        "exec envs/job generate-{wildcards.model} --env {input.env} --code {params.code} --log {log} --"
+        " python -m holdfast.toy.generate --params {params.declared:q} --model {wildcards.model}"
+        " --instructions {input.instructions:q} --generations {output.generations:q}"
 
 
 rule filter:
     """The answers worth keeping."""
     input:
         generations=expand("data/generate/{model}.txt", model=MODELS),
-        code=code("holdfast.toy.filter"),
         env=env("core"),
         stamp=".holdfast/stamps/filter",
     output:
@@ -58,18 +57,18 @@ rule filter:
     benchmark:
         "benchmarks/filter.tsv"
     params:
+        code=code("holdfast.toy.filter"),
         declared="filter",
     shell:
-        "exec envs/job filter --env {input.env} --log {log} --"
-        " python -m holdfast.toy.filter --params {params.declared} --generations {input.generations}"
-        " --selected {output.selected}"
+        "exec envs/job filter --env {input.env} --code {params.code} --log {log} --"
+        " python -m holdfast.toy.filter --params {params.declared:q} --generations {input.generations:q}"
+        " --selected {output.selected:q}"
 
 
 rule train:
     """A folder made from a share of what was kept."""
     input:
         selected="data/filter/selected.txt",
-        code=code("holdfast.toy.train"),
         env=env("core"),
         stamp=".holdfast/stamps/train-{arm}",
     output:
@@ -79,18 +78,18 @@ rule train:
     benchmark:
         "benchmarks/train/{arm}.tsv"
     params:
+        code=code("holdfast.toy.train"),
         declared=lambda w: f"arms.{w.arm}",
     shell:
-        "exec envs/job train-{wildcards.arm} --env {input.env} --log {log} --"
-        " python -m holdfast.toy.train --params {params.declared} --arm {wildcards.arm} --selected {input.selected}"
-        " --model {output.model}"
+        "exec envs/job train-{wildcards.arm} --env {input.env} --code {params.code} --log {log} --"
+        " python -m holdfast.toy.train --params {params.declared:q} --arm {wildcards.arm} --selected {input.selected:q}"
+        " --model {output.model:q}"
 
 
 rule report:
     """One figure per arm."""
     input:
         models=expand("models/{arm}", arm=sorted(config["arms"])),
-        code=code("holdfast.toy.report"),
         env=env("core"),
         stamp=".holdfast/stamps/report",
     output:
@@ -99,6 +98,8 @@ rule report:
         "logs/report.log",
     benchmark:
         "benchmarks/report.tsv"
+    params:
+        code=code("holdfast.toy.report"),
     shell:
-        "exec envs/job report --env {input.env} --log {log} --"
-        " python -m holdfast.toy.report --models {input.models} --summary {output.summary}"
+        "exec envs/job report --env {input.env} --code {params.code} --log {log} --"
+        " python -m holdfast.toy.report --models {input.models:q} --summary {output.summary:q}"

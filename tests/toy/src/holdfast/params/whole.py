@@ -4,8 +4,8 @@ from typing import Any
 
 from pydantic import Field
 
-from holdfast.errors import UserError
-from holdfast.params import section
+from holdfast.common import section
+from holdfast.common.errors import UserError
 
 
 class Params(section.Section):

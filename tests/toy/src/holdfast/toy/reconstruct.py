@@ -4,7 +4,7 @@ from pathlib import Path
 
 from holdfast.toy import common
 
-from holdfast.params import section
+from holdfast.common import section
 
 if __name__ == "__main__":
     args = common.arguments("prompts", "instructions", "rejected")

@@ -1,0 +1,46 @@
+# Which samples are instructions worth answering?
+
+
+def suite_keys():
+    """Suites of the user's own, which no instruction may come from: key in params.yaml by file."""
+    suites = config["evaluate"]["suites"]
+    return {suites[name]["path"]: f"evaluate.suites.{name}.path" for name in sorted(suites) if suites[name].get("path")}
+
+
+def clean_keys():
+    settings = ["clean"] if "clean" in config else []
+    return ",".join(["random_seed", *settings, *suite_keys().values()])
+
+
+def benchmark_files():
+    return config.get("clean", {}).get("contamination", {}).get("benchmarks", [])
+
+
+rule clean:
+    """Samples that are instructions, each once; every other one with its reason; how good the reconstruction is."""
+    input:
+        prompts="data/seed/prompts.parquet",
+        samples="data/reconstruct/samples.parquet",
+        suites=sorted(suite_keys()),
+        harness=harness_items(),
+        benchmarks=sorted(benchmark_files()),
+        env=env("core"),
+        stamp=".holdfast/stamps/clean",
+    output:
+        instructions="data/clean/instructions.parquet",
+        rejected="data/clean/rejected.parquet",
+        contamination="data/clean/contamination.parquet",
+        metrics="metrics/clean.json",
+    log:
+        "logs/clean.log",
+    benchmark:
+        "benchmarks/clean.tsv"
+    threads: 64  # capped by --cores: languages are detected on all of them
+    params:
+        code=code("holdfast.steps.clean"),
+        declared=clean_keys(),
+    shell:
+        "exec envs/job clean --env {input.env} --code {params.code} --log {log} --"
+        " python -m holdfast.steps.clean --params {params.declared:q} --prompts {input.prompts:q} --samples {input.samples:q}"
+        " --harness {input.harness:q} --instructions {output.instructions:q} --rejected {output.rejected:q}"
+        " --contamination {output.contamination:q} --metrics {output.metrics:q}"

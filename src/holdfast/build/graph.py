@@ -1,0 +1,250 @@
+"""dvc.yaml, written from the Snakefile's own graph: one DVC stage per Snakemake job, named like the job's stamp file.
+
+Only the standard library is imported at the top: `envs/job` asks `current` before every stage.
+"""
+
+import hashlib
+import json
+import logging
+import os
+import shlex
+import subprocess
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from holdfast.common.errors import UserError
+
+DVC_FILE = Path("dvc.yaml")
+SOURCE = Path(__file__).resolve().parents[2]  # the folder that holds this package
+CODE = Path("src/holdfast")
+
+
+STAMPS = Path(".holdfast/stamps")
+
+
+SEEN = Path(".holdfast/graph")  # the fingerprint at which dvc.yaml was last seen to be current
+
+
+WORKFLOW = "workflow"  # the stage by which plain `dvc status` and `dvc repro` notice that dvc.yaml may be out of date
+
+
+LISTING = "HOLDFAST_LISTING"  # set while Snakemake only lists its jobs for us
+
+
+HEADER = "# generated from the Snakefile by `holdfast dvc`; do not edit\n"
+
+
+OUTDATED = "dvc.yaml was out of date and has been regenerated; run `dvc repro` again"
+
+
+class Job(NamedTuple):
+    """One job of Snakemake's graph. Paths are relative to the project's root."""
+
+    rule: str
+    inputs: list[str]
+    outputs: list[str]
+    shell: str
+
+
+def sources() -> list[Path]:
+    """The files that shape the graph, less the modules."""
+    return [Path("Snakefile"), *sorted(Path("rules").glob("*.smk")), Path("params.yaml")]
+
+
+def fingerprint() -> str:
+    """A hash of everything that dvc.yaml depends on, and of dvc.yaml itself."""
+    digest = hashlib.blake2b(digest_size=16)
+    for path in [*sources(), *sorted(CODE.rglob("*.py")), DVC_FILE]:
+        digest.update(f"{path}\0".encode())
+        if path.is_file():
+            content = path.read_bytes()
+            digest.update(len(content).to_bytes(8, "little") + content)
+    return digest.hexdigest()
+
+
+def current() -> bool:
+    """Whether nothing that dvc.yaml depends on has changed since it was last seen to be current."""
+    return SEEN.is_file() and SEEN.read_text() == fingerprint()
+
+
+def refresh() -> bool:
+    """Bring dvc.yaml up to date; True when its text changed. Raises UserError if params.yaml or a rule is at fault."""
+    from holdfast.common import section
+    from holdfast.params import whole
+
+    before = fingerprint()
+    whole.validate()
+    text = HEADER + render(list_jobs(), section.load())
+    changed = not DVC_FILE.is_file() or DVC_FILE.read_text(encoding="utf-8") != text
+    if changed:
+        _write(DVC_FILE, text)
+    elif fingerprint() != before:
+        return False  # somebody edits right now: the next call looks again
+    _write(SEEN, fingerprint())
+    return changed
+
+
+def _write(path: Path, text: str) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    aside = path.with_name(f".{path.name}.{os.getpid()}")
+    aside.write_text(text, encoding="utf-8")
+    os.replace(aside, path)
+
+
+def list_jobs() -> list[Job]:
+    """Every job of the target `all`, from a forced dry run of Snakemake in a process of its own."""
+    environment = dict(os.environ, **{LISTING: "1"})
+    environment.pop("DVC_STAGE", None)
+    environment["PYTHONPATH"] = os.pathsep.join(filter(None, [str(SOURCE), environment.get("PYTHONPATH")]))
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-m", "holdfast.build.graph", "--list"],
+        env=environment,
+        capture_output=True,
+        text=True,
+    )
+    if done.returncode:
+        raise UserError(f"Snakefile: the graph cannot be built:\n{done.stderr.strip()}")
+    return [Job(**job) for job in json.loads(done.stdout)]
+
+
+def _dry_run() -> list[dict[str, Any]]:
+    """What Snakemake reports about each job (public interfaces: `snakemake.api` and the logger plugins' events)."""
+    from snakemake.api import SnakemakeApi
+    from snakemake.logging import logger
+    from snakemake.settings.enums import Quietness
+    from snakemake.settings.types import DAGSettings, ExecutionSettings, OutputSettings, ResourceSettings
+    from snakemake_interface_logger_plugins.common import LogEvent
+
+    found: list[dict[str, Any]] = []
+
+    class Listener(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            if record.levelno >= logging.ERROR:
+                print(record.getMessage(), file=sys.stderr)
+            elif getattr(record, "event", None) is LogEvent.JOB_INFO and record.shellcmd is not None:  # type: ignore[attr-defined]
+                found.append(
+                    {
+                        "rule": record.rule_name,  # type: ignore[attr-defined]
+                        "inputs": list(record.input),  # type: ignore[attr-defined]
+                        "outputs": list(record.output),  # type: ignore[attr-defined]
+                        "shell": record.shellcmd.strip(),  # type: ignore[attr-defined]
+                    }
+                )
+
+    os.access = lambda *_, **__: True  # a forced run minds read-only outputs, DVC's links; nothing is written here
+    try:
+        with SnakemakeApi(OutputSettings(quiet={Quietness.ALL}, keep_logger=True)) as api:
+            logger.addHandler(Listener())
+            workflow = api.workflow(resource_settings=ResourceSettings(cores=1), snakefile=Path("Snakefile"))
+            dag = workflow.dag(DAGSettings(forceall=True))
+            # also after a killed build, and beside a running one
+            settings = ExecutionSettings(ignore_incomplete=True, lock=False)
+            dag.execute_workflow(pseudo_executor="dryrun", execution_settings=settings)
+    except Exception as error:  # Snakemake formats its own: file, line, message
+        api.print_exception(error)
+        sys.exit(1)
+    return found
+
+
+def stage_name(job: Job) -> str:
+    """The name of the job's stamp file."""
+    stamps = [Path(path).name for path in job.inputs if Path(path).parent == STAMPS]
+    if len(stamps) != 1:
+        raise UserError(f"rule {job.rule}: needs exactly one input {STAMPS}/NAME, has {len(stamps)}")
+    return stamps[0]
+
+
+def declared(shell: str) -> list[str]:
+    """The keys of params.yaml after `--params` in a job's shell command."""
+    words = shlex.split(shell)
+    return sorted(set(words[words.index("--params") + 1].split(","))) if "--params" in words else []
+
+
+def environment(shell: str) -> str:
+    """The environment's name after `--env`, which may be given as the path of its package list."""
+    words = shlex.split(shell)
+    return Path(words[words.index("--env") + 1]).stem if "--env" in words else ""
+
+
+def stages(jobs: Iterable[Job], params: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    """DVC's stages by name. Raises UserError when a rule cannot be one (names rule and repair)."""
+    from holdfast.common import section
+
+    result: dict[str, dict[str, Any]] = {}
+    for job in sorted(jobs, key=lambda job: (job.rule, job.outputs)):
+        name = stage_name(job)
+        if name in result:
+            raise UserError(f"rule {job.rule}: stamp {name} is another job's too; put its wildcards into the name")
+        if "\n" in job.shell or "${" in job.shell:
+            raise UserError(
+                f"rule {job.rule}: the shell command must be one line without '${{': DVC runs the same text"
+            )
+        if shlex.split(job.shell)[:3] != ["exec", "envs/job", name]:
+            raise UserError(
+                f"rule {job.rule}: the shell command must begin with 'exec envs/job {name}', found: {job.shell[:60]}"
+            )
+        if f"envs/{environment(job.shell)}.txt" not in job.inputs:
+            raise UserError(
+                f"rule {job.rule}: needs the input env=env(NAME) and '--env {{input.env}}' in the shell command"
+            )
+        keys = declared(job.shell)
+        for key in keys:
+            if section.look_up(params, key) is section.ABSENT:
+                raise UserError(f"rule {job.rule}: reads {key}, which params.yaml lacks; add it")
+        stage: dict[str, Any] = {"cmd": job.shell}
+        stage["deps"] = sorted({path for path in job.inputs if Path(path).parent != STAMPS})
+        stage |= {"params": keys} if keys else {}
+        stage["outs"] = sorted(job.outputs)
+        result[name] = stage
+    return result
+
+
+def render(jobs: Iterable[Job], params: dict[str, Any]) -> str:
+    """The text of dvc.yaml, less its first line."""
+    import yaml
+
+    check = {
+        "cmd": "envs/in-env core python -m holdfast.build.graph",
+        "desc": "regenerates dvc.yaml after a change of rules, parameters or code, and fails if it was out of date",
+        "deps": [*map(str, sources()), str(CODE)],
+    }
+    built = stages(jobs, params)
+    outs = sorted(out for stage in built.values() for out in stage["outs"])
+    whole: dict[str, Any] = {"stages": {WORKFLOW: check, **built}}
+    metrics = [out for out in outs if out.startswith("metrics/") and out.endswith(".json")]
+    curves = [{out: {"x": "step", "y": "loss"}} for out in outs if out.startswith("plots/") and out.endswith(".csv")]
+    whole |= ({"metrics": metrics} if metrics else {}) | ({"plots": curves} if curves else {})
+    return yaml.safe_dump(whole, sort_keys=False, width=10**6, allow_unicode=True)
+
+
+def command(subparsers: Any) -> None:
+    """Add `dvc` to the command line."""
+    parser = subparsers.add_parser("dvc", help="bring dvc.yaml up to date with the Snakefile and params.yaml")
+    parser.add_argument("--check", action="store_true", help="exit with 1 when it was not")
+    parser.set_defaults(run=_renew)
+
+
+def _renew(arguments: Any) -> int:
+    changed = refresh()
+    print("dvc.yaml was out of date and has been regenerated" if changed else "dvc.yaml is up to date")
+    return int(changed and arguments.check)
+
+
+def main() -> int:
+    """`--list`: print the jobs as JSON. Else: what the stage `workflow` runs."""
+    if "--list" in sys.argv:
+        print(json.dumps(_dry_run()))
+        return 0
+    try:
+        if not current() and refresh():
+            raise UserError(OUTDATED)
+    except UserError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,1 @@
+"""Chat templates: rendering, the pre-query prefix, what a judge is shown."""

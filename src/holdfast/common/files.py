@@ -1,0 +1,109 @@
+"""Files at the edge: outputs appear whole or not at all."""
+
+import errno
+import hashlib
+import json
+import os
+import re
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from holdfast.common.errors import UserError
+
+ROW_GROUP = 65_536  # fixed: left to itself, Polars cuts groups by the number of threads and the bytes differ
+
+
+@contextmanager
+def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
+    """Yield a path beside `path` to write to (a file, or a folder to be made); on success it takes `path`'s place.
+
+    The rename is atomic on one file system. On failure the half-written file is removed and `path` is untouched.
+    Raises UserError when the disk is full or the place cannot be written.
+    """
+    target = Path(path)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    aside = target.parent / f".{target.name}.{os.getpid()}.part"
+    try:
+        yield aside
+        if aside.is_dir():
+            if target.exists():
+                shutil.rmtree(target)
+        else:
+            with aside.open("rb") as written:
+                os.fsync(written.fileno())
+        os.replace(aside, target)
+    except OSError as error:
+        raise UserError(
+            f"{target}: cannot be written: {error.strerror or error}; free space or fix permissions"
+        ) from error
+    except pl.exceptions.ComputeError as error:  # what Polars makes of a full disk
+        code = re.search(r"\(os error (\d+)\)", str(error))
+        if code is None or int(code[1]) not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+            raise
+        raise UserError(f"{target}: cannot be written: {os.strerror(int(code[1]))}; free space") from error
+    finally:
+        if aside.is_dir():
+            shutil.rmtree(aside)
+        else:
+            aside.unlink(missing_ok=True)
+
+
+def write_table(frame: pl.DataFrame | pl.LazyFrame, path: str | os.PathLike[str], schema: dict[str, Any]) -> None:
+    """Write `frame` as Parquet with exactly the columns of `schema` (a table of `holdfast.tables`), streamed if lazy.
+
+    A missing or extra column or another type is our own bug: AssertionError.
+    """
+    found = dict(frame.collect_schema())
+    assert list(found) == list(schema), f"{path}: columns {list(found)} instead of {list(schema)}"
+    assert found == schema, (
+        f"{path}: types differ: { ({k: (found[k], schema[k]) for k in schema if found[k] != schema[k]}) }"
+    )
+    with replacing(path) as aside:
+        if isinstance(frame, pl.LazyFrame):
+            frame.sink_parquet(aside, compression="zstd", maintain_order=True, row_group_size=ROW_GROUP)
+        else:
+            frame.write_parquet(aside, compression="zstd", row_group_size=ROW_GROUP)
+
+
+def scan_table(path: str | os.PathLike[str], schema: dict[str, Any]) -> pl.LazyFrame:
+    """Scan a Parquet table and check its columns against `schema` (further columns are dropped).
+
+    Raises UserError naming the file when it is missing, truncated, or lacks a column.
+    """
+    try:
+        frame = pl.scan_parquet(Path(path))
+        found = dict(frame.collect_schema())
+    except (OSError, pl.exceptions.PolarsError) as error:
+        raise UserError(
+            f"{path}: not a readable Parquet file ({str(error).splitlines()[0]}); build it again"
+        ) from error
+    wrong = [name for name, kind in schema.items() if found.get(name) != kind]
+    if wrong:
+        raise UserError(
+            f"{path}: column {wrong[0]!r} is {found.get(wrong[0], 'missing')}, expected {schema[wrong[0]]}; "
+            "build it again"
+        )
+    return frame.select(list(schema))
+
+
+def write_json(value: Any, path: str | os.PathLike[str]) -> None:
+    """Write `value` as indented JSON with sorted keys."""
+    with replacing(path) as aside:
+        aside.write_text(json.dumps(value, indent=2, sort_keys=True, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def digest(path: str) -> str:
+    """sha256 of a file, or of a folder's file names and contents."""
+    found = hashlib.sha256()
+    for file in [Path(path)] if Path(path).is_file() else sorted(p for p in Path(path).rglob("*") if p.is_file()):
+        if not Path(path).is_file():
+            found.update(f"{file.relative_to(path)}\0".encode())
+        with file.open("rb") as content:
+            while block := content.read(1 << 20):
+                found.update(block)
+    return found.hexdigest()

@@ -1,0 +1,1 @@
+"""Asking models: requests and their keys, the journal of answers, the engines."""

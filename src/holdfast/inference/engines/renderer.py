@@ -1,0 +1,120 @@
+"""Requests as token ids, for engines that run in this process: chat template, special tokens, first-token texts."""
+
+import datetime
+import json
+import re
+from collections.abc import Sequence
+from typing import Any
+
+from holdfast.chat.dates import FIXED_DATE
+from holdfast.chat.template import Refused, Template, load_tokenizer
+from holdfast.common.errors import UserError
+from holdfast.inference.request import Request
+
+
+class Renderer:
+    """Turns requests into prompt token ids with one model's tokenizer; `arguments` as `load_tokenizer` takes them."""
+
+    def __init__(self, name: str, path: str, revision: str | None, **arguments: Any) -> None:
+        self.name = name
+        try:
+            self.tokenizer = load_tokenizer(path, revision, **arguments)
+        except UserError as error:
+            raise UserError(f"model {name}: {error}") from error
+        self._templates: dict[str | None, Template] = {}
+        specials = sorted(self.tokenizer.all_special_tokens, key=len, reverse=True)
+        self._special = re.compile("|".join(map(re.escape, specials)) or r"(?!)")
+        self._turn_end: list[int] | None = None
+        self._first_tokens: dict[tuple[str, ...], list[int]] = {}
+
+    def prompt_ids(self, request: Request) -> list[int] | str:
+        """The exact prompt, or why the template refuses the messages. Raises UserError if there is no template."""
+        if request.prompt_ids is not None:
+            return list(request.prompt_ids)
+        assert request.messages
+        try:
+            return self._ids(request.messages, request.rendering)
+        except Refused as error:  # no system role, roles that do not alternate, …
+            return short(error)
+
+    def stop_ids(self, request: Request) -> list[int]:
+        """Tokens that end the answer besides the model's own: the request's, and what closes an assistant's turn.
+
+        Some models' generation settings name only the end of the text there.
+        """
+        if request.messages and self._turn_end is None:
+            ending = [("user", "Hi"), ("assistant", "probe qzx")]
+            try:
+                closed = self._render(ending, opening=False).partition("probe qzx")[2]
+            except Refused:
+                closed = ""
+            found = self._special.search(closed)
+            token = self.tokenizer.convert_tokens_to_ids(found.group()) if found else None
+            self._turn_end = [token] if isinstance(token, int) else []
+        return [*request.stop_ids, *((self._turn_end or []) if request.messages else [])]
+
+    def first_tokens(self, texts: tuple[str, ...], request: Request) -> list[int]:
+        """For each text the one token by which an answer to this prompt begins with it.
+
+        Raises UserError when a text is not one token there, or two texts share one.
+        """
+        if texts not in self._first_tokens:
+            ids = self.prompt_ids(request)
+            assert not isinstance(ids, str), "the prompt was rendered before"
+            prompt = str(self.tokenizer.decode(ids, skip_special_tokens=False))
+            before = self._encode(prompt)
+            found = []
+            for text in texts:
+                after = self._encode(prompt + text)
+                if after[: len(before)] != before or len(after) != len(before) + 1:
+                    raise UserError(
+                        f"model {self.name}: {text!r} is not one token at the start of an answer, so its probability "
+                        "cannot be read; set score.method: parse"
+                    )
+                found.append(after[-1])
+            if len(set(found)) < len(found):
+                raise UserError(f"model {self.name}: the texts {', '.join(texts)} do not begin with different tokens")
+            self._first_tokens[texts] = found
+        return self._first_tokens[texts]
+
+    def _ids(self, messages: Sequence[tuple[str, str]], rendering: str | None) -> list[int]:
+        if not any(self._special.search(content) for _, content in messages):
+            return self._encode(self._render(messages, rendering))
+        # Somebody's text spells a special token. Mark these spots, render, and encode them as plain text.
+        spelled: list[str] = []
+        fence = next(c for c in map(chr, range(0xE000, 0xF8FF)) if not any(c in content for _, content in messages))
+
+        def marked(match: re.Match[str]) -> str:
+            spelled.append(match.group())
+            return f"{fence}{len(spelled) - 1}{fence}"
+
+        rendered = self._render([(role, self._special.sub(marked, content)) for role, content in messages], rendering)
+        ids: list[int] = []
+        for i, part in enumerate(re.split(f"{fence}(\\d+){fence}", rendered)):
+            if i % 2:
+                ids += self.tokenizer(spelled[int(part)], add_special_tokens=False, split_special_tokens=True)[
+                    "input_ids"
+                ]
+            elif part:
+                ids += self._encode(part)
+        return ids
+
+    def _render(self, messages: Sequence[tuple[str, str]], rendering: str | None = None, opening: bool = True) -> str:
+        if not self.tokenizer.chat_template:
+            raise UserError(
+                f"model {self.name}: its tokenizer has no chat template, so it cannot be asked with messages; set "
+                f"models.{self.name}.chat_template to a Jinja file, or leave the model out of the committee"
+            )
+        if rendering not in self._templates:
+            options, date = json.loads(rendering or "{}"), datetime.date.fromisoformat(FIXED_DATE)
+            self._templates[rendering] = Template(self.tokenizer, options, date).fitted()
+        chat = [{"role": role, "content": content} for role, content in messages]
+        return self._templates[rendering].text(chat, opening)
+
+    def _encode(self, text: str) -> list[int]:
+        return list(self.tokenizer(text, add_special_tokens=False)["input_ids"])
+
+
+def short(error: BaseException) -> str:
+    """The first line of what an exception says."""
+    return (str(error).strip().splitlines() or [type(error).__name__])[0][:300]

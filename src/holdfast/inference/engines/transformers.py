@@ -1,0 +1,220 @@
+"""Transformers in this process, for models that vLLM does not run: batched by length, padded on the left."""
+
+import time
+from collections import defaultdict
+from collections.abc import Iterator
+from contextlib import contextmanager
+from itertools import islice
+from typing import Any
+
+import torch
+from transformers import (
+    AutoModelForCausalLM,
+    LogitsProcessor,
+    LogitsProcessorList,
+    MinPLogitsWarper,
+    RepetitionPenaltyLogitsProcessor,
+    TemperatureLogitsWarper,
+    TopKLogitsWarper,
+    TopPLogitsWarper,
+)
+
+from holdfast.common.errors import UserError
+from holdfast.inference.engines.renderer import Renderer, short
+from holdfast.inference.params import Model, Sampling
+from holdfast.inference.request import Answer, Request
+
+WINDOW_BATCHES = 16  # so many batches are sorted by length together
+
+
+Prepared = tuple[bytes, Request, list[int]]
+
+
+class FirstLogprobs(LogitsProcessor):
+    """Notes the log-probabilities of the first generated token, before temperature and top-p; changes nothing."""
+
+    def __init__(self) -> None:
+        self.first: torch.Tensor | None = None
+
+    def __call__(self, input_ids: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
+        if self.first is None:
+            self.first = torch.log_softmax(scores.float(), dim=-1)
+        return scores
+
+
+class OwnLogprobs(LogitsProcessor):
+    """Notes the log-probability of every token written, before temperature and top-p; changes nothing."""
+
+    def __init__(self) -> None:
+        self.last: torch.Tensor | None = None  # over the vocabulary, for the token that is written next
+        self.written: list[torch.Tensor] = []
+
+    def __call__(self, input_ids: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
+        self.note(input_ids[:, -1:])
+        self.last = torch.log_softmax(scores.float(), dim=-1)
+        return scores
+
+    def note(self, tokens: torch.Tensor) -> None:
+        """`tokens` (rows x 1) are what was written last."""
+        if self.last is not None:
+            self.written.append(self.last.gather(1, tokens))
+
+
+class SeededDraw(LogitsProcessor):
+    """Makes the arg max a draw from the distribution (Gumbel-max), each row with a generator of its own seed.
+
+    So a row's draw depends on neither its neighbours in the batch nor its place in it.
+    """
+
+    def __init__(self, seeds: list[int], device: torch.device) -> None:
+        self.generators = [torch.Generator(device).manual_seed(seed) for seed in seeds]
+
+    def __call__(self, input_ids: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
+        draws = torch.stack([torch.rand(scores.shape[1], generator=g, device=scores.device) for g in self.generators])
+        return scores.float() - torch.log(-torch.log(draws.clamp_min(1e-20)))
+
+
+class TransformersEngine:
+    """A loaded model; see `holdfast.engines.Engine`. `batch_size` (default 32) is an engine argument of our own."""
+
+    def __init__(self, name: str, model: Model) -> None:
+        arguments = {"dtype": "auto" if torch.cuda.is_available() else torch.float32} | model.engine_args
+        self.batch_size = int(arguments.pop("batch_size", 32))
+        context = arguments.pop("max_model_len", None)
+        self.renderer = Renderer(
+            name,
+            model.path,
+            model.revision,
+            trust_remote_code=bool(arguments.get("trust_remote_code")),
+            chat_template=model.chat_template,
+        )
+        if torch.cuda.is_available():
+            arguments.setdefault("device_map", "auto")
+        self.model = AutoModelForCausalLM.from_pretrained(model.path, revision=model.revision, **arguments).eval()
+        text = self.model.config.get_text_config()
+        self.context = int(context or getattr(text, "max_position_embeddings", 1 << 30))
+        self.tokens = self.model.get_input_embeddings().num_embeddings
+        self.stops = set(_ids(self.model.generation_config.eos_token_id) + _ids(self.renderer.tokenizer.eos_token_id))
+        self.pad = self.renderer.tokenizer.pad_token_id
+        if self.pad is None:
+            self.pad = min(self.stops, default=0)
+
+    def answers(self, requests: Iterator[tuple[bytes, Request]]) -> Iterator[list[Answer]]:
+        """See `holdfast.engines.Engine`."""
+        while window := list(islice(requests, WINDOW_BATCHES * self.batch_size)):
+            refused: list[Answer] = []
+            alike: dict[Any, list[Prepared]] = defaultdict(list)
+            for key, request in window:
+                ids = self.renderer.prompt_ids(request)
+                if isinstance(ids, str):
+                    refused.append(Answer(key, error="template_refused", detail=ids))
+                elif len(ids) >= self.context:
+                    detail = f"{len(ids)} tokens do not fit a context of {self.context}"
+                    refused.append(Answer(key, prompt_tokens=len(ids), error="prompt_too_long", detail=detail))
+                elif max(ids) >= self.tokens:
+                    detail = f"token {max(ids)} is not in the vocabulary"
+                    refused.append(Answer(key, prompt_tokens=len(ids), error="refused", detail=detail))
+                else:
+                    stops = tuple(self.renderer.stop_ids(request))
+                    kind = (request.sampling, stops, request.logprobs_of, request.own_logprob)
+                    alike[kind].append((key, request, ids))
+            if refused:
+                yield refused
+            for rows in alike.values():
+                rows.sort(key=lambda row: len(row[2]))
+                for at in range(0, len(rows), self.batch_size):
+                    yield self._batch(rows[at : at + self.batch_size])
+
+    @torch.inference_mode()
+    def _batch(self, rows: list[Prepared]) -> list[Answer]:
+        begun = time.monotonic()
+        request = rows[0][1]
+        width = max(len(ids) for _, _, ids in rows)
+        prompt = torch.tensor([[self.pad] * (width - len(ids)) + ids for _, _, ids in rows], device=self.model.device)
+        mask = torch.tensor([[0] * (width - len(ids)) + [1] * len(ids) for _, _, ids in rows], device=self.model.device)
+        stops = self.stops | set(self.renderer.stop_ids(request))
+        first, own = FirstLogprobs(), OwnLogprobs()
+        notes = [*([first] if request.logprobs_of else []), *([own] if request.own_logprob else [])]
+        processors = LogitsProcessorList([*notes, *_warpers(request.sampling)])
+        if request.sampling.temperature:
+            processors.append(SeededDraw([r.seed for _, r, _ in rows], prompt.device))
+        whole = self.model.generate(
+            prompt,
+            attention_mask=mask,
+            logits_processor=processors,
+            do_sample=False,
+            max_new_tokens=min(request.sampling.max_tokens, self.context - width),
+            eos_token_id=sorted(stops) or None,
+            pad_token_id=self.pad,
+        )
+        own.note(whole[:, -1:])
+        output = whole[:, width:].tolist()
+        answers: list[Answer] = []
+        for (key, r, ids), said in zip(rows, output, strict=True):
+            end = next((i for i, token in enumerate(said) if token in stops), None)
+            body = said if end is None else said[:end]
+            logprobs = None
+            if r.logprobs_of:
+                assert first.first is not None
+                tokens = self.renderer.first_tokens(r.logprobs_of, r)
+                logprobs = first.first[len(answers), tokens].tolist()
+            elif r.own_logprob:
+                count = len(said) if end is None else end + 1
+                logprobs = [sum(float(step[len(answers)]) for step in own.written[:count])]
+            answers.append(
+                Answer(
+                    key=key,
+                    text=str(self.renderer.tokenizer.decode(body, skip_special_tokens=False)),
+                    finish_reason="length" if end is None else "stop",
+                    prompt_tokens=len(ids),
+                    output_tokens=len(said) if end is None else end + 1,
+                    seed=r.seed,
+                    time_s=round(time.monotonic() - begun, 6),
+                    logprobs=logprobs,
+                )
+            )
+        return answers
+
+
+def _warpers(sampling: Sampling) -> list[LogitsProcessor]:
+    """The library's processors for `sampling`, in its own order (Holtzman et al. 2019 for top-p)."""
+    steps: list[LogitsProcessor] = []
+    if sampling.repetition_penalty:
+        steps.append(RepetitionPenaltyLogitsProcessor(sampling.repetition_penalty))
+    if sampling.temperature:
+        steps.append(TemperatureLogitsWarper(sampling.temperature))
+        if sampling.top_k:
+            steps.append(TopKLogitsWarper(sampling.top_k))
+        if sampling.top_p < 1:
+            steps.append(TopPLogitsWarper(sampling.top_p))
+        if sampling.min_p:
+            steps.append(MinPLogitsWarper(sampling.min_p))
+    return steps
+
+
+def _ids(value: int | list[int] | None) -> list[int]:
+    return [] if value is None else [value] if isinstance(value, int) else value
+
+
+@contextmanager
+def loaded(name: str, model: Model) -> Iterator[TransformersEngine]:
+    """A loaded engine. Raises UserError when the model cannot be loaded or breaks while running."""
+    try:
+        engine = TransformersEngine(name, model)
+    except UserError:
+        raise
+    except Exception as error:  # the library raises whatever its parsers and its models' code raise
+        raise UserError(explain(name, model, error)) from error
+    try:
+        yield engine
+    except UserError:
+        raise
+    except (RuntimeError, MemoryError, ValueError) as error:
+        raise UserError(explain(name, model, error)) from error
+
+
+def explain(name: str, model: Model, error: BaseException) -> str:
+    """A message with a repair for what goes wrong when a model is loaded or runs."""
+    if isinstance(error, torch.OutOfMemoryError | MemoryError) or "can't allocate memory" in str(error):
+        return f"model {name}: out of memory ({short(error)}); lower engine_args.batch_size or choose a smaller dtype"
+    return f"model {name}: Transformers failed: {short(error)} (check {model.path} and models.{name}.engine_args)"

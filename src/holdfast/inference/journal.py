@@ -1,0 +1,211 @@
+"""Every finished answer, kept before anything else happens to it: `.holdfast/journal/<model fingerprint>/`.
+
+Two kinds of file lie there:
+  <writer>.tail        the rows of a running (or killed) job, one checksummed JSON line each, written as they finish;
+  <number>-<sum>.parquet  sealed chunks, read with plain Polars; <sum> is the hash of the file's bytes.
+A killed job's tail is sealed by whoever opens the folder next. A line or chunk whose checksum is wrong is not used: its
+rows are asked again. Answers are found by key only (`holdfast.request`), so settings never mix.
+"""
+
+import fcntl
+import json
+import os
+import sys
+import uuid
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO
+
+import polars as pl
+
+from holdfast.common.errors import UserError
+from holdfast.inference.journal_files import (
+    ROWS,
+    Row,
+    compact,
+    frame,
+    locked,
+    read_chunk,
+    read_tail,
+    seal,
+    tail_line,
+    write_all,
+)
+from holdfast.inference.request import PERMANENT, Answer
+
+ROOT = Path(".holdfast/journal")
+
+
+SPEED_ROWS = 50
+
+
+SEAL_ROWS, SEAL_BYTES = 5_000, 32 << 20  # a chunk: what one process holds in memory at most
+
+
+_IN_USE: list[IO[bytes]] = []  # frames that read chunks outlive their Journal; the lock stays until the process ends
+
+
+class Journal:
+    """The answers of one model. Opening it makes the rows of killed jobs readable; it stays usable by others meanwhile.
+
+    With `write=False` nothing is created or repaired; sealed rows and readable tails are seen (for plans).
+    """
+
+    def __init__(self, fingerprint: str, about: dict[str, object] | None = None, *, write: bool = True) -> None:
+        self.folder = ROOT / fingerprint
+        self.keys: set[bytes] = set()
+        self.failed: dict[bytes, Answer] = {}  # those of `keys` that have an error
+        self.chunks: list[Path] = []
+        self.damaged: list[str] = []
+        self._tail: IO[bytes] | None = None
+        self._buffer: list[Row] = []
+        self._buffered_bytes = 0
+        if not write:
+            if fingerprint and self.folder.is_dir():
+                self._read_only()
+            return
+        with _readable_errors(self.folder):
+            self.folder.mkdir(parents=True, exist_ok=True)
+            # held while this process lives: nobody compacts or prunes what it reads
+            self._use = (self.folder / "use.lock").open("wb")
+            with locked(self.folder / "seal.lock"):
+                if about is not None:
+                    (self.folder / "model.json").write_text(
+                        json.dumps(about, indent=2, sort_keys=True, default=str) + "\n"
+                    )
+                self._seal_orphans()
+                try:
+                    fcntl.flock(self._use, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                    compact(self.folder)
+                except BlockingIOError:
+                    pass
+                fcntl.flock(self._use, fcntl.LOCK_SH)
+                _IN_USE.append(self._use)
+                duplicates = self._index(sorted(self.folder.glob("*.parquet")))
+            self.unique = not duplicates
+            for text in self.damaged:
+                print(f"journal: {text}; its rows are asked again", file=sys.stderr, flush=True)
+
+    def __enter__(self) -> "Journal":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.seal()
+
+    def add(self, answers: Iterable[Answer], step: str) -> None:
+        """Put finished answers on disk (at once) and seal a chunk when enough have come together."""
+        lines = []
+        for a in answers:
+            assert a.error is None or a.error in PERMANENT, "a row that may succeed next time is not kept"
+            row = (*a, step)
+            lines.append(tail_line(row))
+            self._buffer.append(row)
+            self._buffered_bytes += len(lines[-1])
+        if not lines:
+            return
+        with _readable_errors(self.folder):
+            if self._tail is None:
+                path = self.folder / f"{os.getpid()}-{uuid.uuid4().hex[:8]}.tail"
+                with locked(self.folder / "seal.lock"):  # nobody may find it unlocked and take it for a dead one's
+                    self._tail = path.open("wb", buffering=0)
+                    fcntl.flock(self._tail, fcntl.LOCK_EX)
+            write_all(self._tail, b"".join(lines))
+            if len(self._buffer) >= SEAL_ROWS or self._buffered_bytes >= SEAL_BYTES:
+                self.seal()
+
+    def adopt(self, rows: pl.DataFrame) -> int:
+        """Take over rows (schema ROWS, unique keys) from elsewhere, as a chunk; returns how many were new."""
+        new = rows.filter(~pl.col("key").is_in(list(self.keys)))
+        if len(new):
+            with _readable_errors(self.folder), locked(self.folder / "seal.lock"):
+                self.chunks.append(seal(self.folder, new))
+            self.keys.update(new["key"])
+        return len(new)
+
+    def seal(self) -> None:
+        """Turn the rows written so far into a chunk."""
+        if self._tail is None:
+            return
+        with _readable_errors(self.folder), locked(self.folder / "seal.lock"):
+            self.chunks.append(seal(self.folder, frame(self._buffer)))
+            os.unlink(self._tail.name)
+            self._tail.close()
+        self._tail, self._buffer, self._buffered_bytes = None, [], 0
+
+    def note_speed(self, step: str, rows: int, seconds: float) -> None:
+        """Remember how fast a step's rows came, if there were enough of them to tell."""
+        if rows >= SPEED_ROWS:
+            with _readable_errors(self.folder):
+                (self.folder / f"{step}.speed").write_text(f"{rows / max(seconds, 1e-3):.4g}\n")
+
+    def speed(self, step: str) -> float | None:
+        """Rows per second of the step's last job that asked enough rows to tell."""
+        try:
+            return float((self.folder / f"{step}.speed").read_text())
+        except (OSError, ValueError):
+            return None
+
+    def rows(self) -> pl.LazyFrame:
+        """All sealed rows without an error, one per key (schema ROWS); of two to one key the first sealed counts."""
+        if not self.chunks:
+            return pl.LazyFrame(schema=ROWS)
+        rows = pl.scan_parquet(self.chunks, glob=False).filter(pl.col("error").is_null())
+        return rows if self.unique else rows.unique("key", keep="first", maintain_order=True)
+
+    def _index(self, chunks: Iterable[Path]) -> int:
+        """Load the keys of chunks whose checksum holds, set damaged ones aside. Returns the number of doubled keys."""
+        doubled = 0
+        for path in chunks:
+            rows = read_chunk(path)
+            if rows is None:
+                aside = path.with_suffix(".damaged")
+                path.rename(aside)
+                self.damaged.append(f"{aside} fails its checksum")
+                continue
+            before = len(self.keys)
+            self._note(rows)
+            doubled += before + len(rows) - len(self.keys)
+            self.chunks.append(path)
+        return doubled
+
+    def _note(self, rows: pl.DataFrame) -> None:
+        self.keys.update(rows["key"])
+        for row in rows.filter(pl.col("error").is_not_null()).iter_rows():
+            self.failed[row[0]] = Answer(*row[:-1])
+
+    def _seal_orphans(self) -> None:
+        for path in sorted(self.folder.glob("*.tail")):
+            with path.open("rb") as tail:
+                try:
+                    fcntl.flock(tail, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                except BlockingIOError:
+                    continue  # its writer lives
+                rows, bad = read_tail(tail)
+                if rows:
+                    seal(self.folder, frame(rows))
+                if bad:
+                    self.damaged.append(f"{bad} damaged lines at the end of {path.name}")
+                path.unlink()
+        for part in self.folder.glob("*.part"):
+            part.unlink()  # under the seal lock nobody is writing one
+
+    def _read_only(self) -> None:
+        for path in self.folder.glob("*.parquet"):
+            rows = read_chunk(path)
+            if rows is not None:
+                self._note(rows)
+        for path in self.folder.glob("*.tail"):
+            with path.open("rb") as tail:
+                self._note(frame(read_tail(tail)[0]))
+
+
+@contextmanager
+def _readable_errors(folder: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise UserError(
+            f"journal {folder}: {error.strerror or error}; free space or fix permissions and run again, "
+            "finished rows are kept"
+        ) from error

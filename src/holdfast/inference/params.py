@@ -1,0 +1,113 @@
+"""Parameters of a model and of sampling from it: `models.<name>`, and the `sampling` of several rooms."""
+
+from typing import Any, Literal
+
+from pydantic import Field
+
+from holdfast.common.section import Section, value
+
+
+class Sampling(Section):
+    """How tokens are drawn."""
+
+    temperature: float = Field(1.0, ge=0, le=5, description="softmax temperature; 0 is greedy")
+    top_p: float = Field(1.0, gt=0, le=1, description="nucleus: the smallest set of tokens with this probability mass")
+    top_k: int | None = Field(None, ge=1, description="only the k likeliest tokens")
+    min_p: float | None = Field(
+        None, ge=0, le=1, description="only tokens with at least this share of the likeliest one's probability"
+    )
+    repetition_penalty: float | None = Field(None, gt=0, description="above 1 discourages tokens already used")
+    max_tokens: int = Field(512, ge=1, description="length bound, in tokens")
+
+
+class SamplingOverride(Section):
+    """What one model does differently from its room's `sampling`; a key left out keeps the room's value."""
+
+    temperature: float | None = Field(None, ge=0, le=5, description="softmax temperature; 0 is greedy")
+    top_p: float | None = Field(
+        None, gt=0, le=1, description="nucleus: the smallest set of tokens with this probability mass"
+    )
+    top_k: int | None = Field(None, ge=1, description="only the k likeliest tokens")
+    min_p: float | None = Field(
+        None, ge=0, le=1, description="only tokens with at least this share of the likeliest one's probability"
+    )
+    repetition_penalty: float | None = Field(None, gt=0, description="above 1 discourages tokens already used")
+    max_tokens: int | None = Field(None, ge=1, description="length bound, in tokens")
+
+    def over(self, shared: Sampling) -> Sampling:
+        """The room's `shared` sampling with this model's overrides."""
+        return Sampling.model_validate(shared.model_dump() | self.model_dump(exclude_none=True))
+
+
+class Rates(Section):
+    """What a model costs, for `holdfast plan` and spending caps."""
+
+    input_per_million_tokens: float = Field(0.0, ge=0, description="money per million prompt tokens")
+    output_per_million_tokens: float = Field(0.0, ge=0, description="money per million generated tokens")
+    rows_per_s: float | None = Field(
+        None, gt=0, description="expected rows per second; measured by earlier builds when left out"
+    )
+
+
+class Model(Section):
+    """One model: where it is, which engine runs it, and what its licence allows."""
+
+    path: str = Field(description="model folder, Hugging Face id, or the model's name at an OpenAI-compatible endpoint")
+    revision: str | None = Field(
+        None, description="Hugging Face revision (commit hash) for a model that is not a folder"
+    )
+    chat_template: str | None = Field(
+        None, description="Jinja file of the chat template, for a vllm or transformers model without one of its own"
+    )
+    engine: Literal["vllm", "openai", "transformers"] = Field("vllm", description="what runs the model")
+    engine_args: dict[str, Any] = Field(
+        {}, description="passed to the engine as they are (vllm.LLM, from_pretrained, the JSON body)"
+    )
+    gpus: int = Field(0, ge=0, description="GPUs that one job of this model needs")
+    url: str | None = Field(None, description="openai: base address of the endpoint, ending in /v1")
+    api_key_env: str | None = Field(None, description="openai: name of the environment variable that holds the key")
+    concurrency: int = Field(32, ge=1, description="openai: requests in flight at once")
+    requests_per_minute: float | None = Field(None, gt=0, description="openai: rate limit")
+    tokens_per_minute: float | None = Field(
+        None, gt=0, description="openai: rate limit, prompt and output tokens together"
+    )
+    spending_cap: float | None = Field(
+        None,
+        gt=0,
+        description="openai: a job (one step with this model) stops cleanly at this much money, by `rates`; each job of"
+        " a build may spend as much",
+    )
+    timeout_s: float = Field(120.0, gt=0, description="openai: time-out of one request, in seconds")
+    max_failed_share: float = Field(
+        0.05, ge=0, le=1, description="a step stops when more than this share of its rows fails"
+    )
+    rates: Rates = Field(Rates(), description="prices and speed")
+    licence: str | None = Field(None, description="SPDX identifier or name")
+    policy: list[str] = Field([], description="tags of what the licence allows, compared with `policy.require`")
+
+    @property
+    def folder(self) -> str | None:
+        """The model's folder if it is one on this machine, by the look of its path; None: a hub id or an endpoint."""
+        local = self.engine != "openai" and self.path.startswith(("models/", "data/", "./", "../", "/"))
+        return self.path if local else None
+
+
+def endpoint_faults(name: str, model: Model) -> list[str]:
+    """What an endpoint's model lacks in params.yaml, one line each; none for another engine."""
+    if model.engine != "openai":
+        return []
+    priced = model.rates.input_per_million_tokens or model.rates.output_per_million_tokens
+    missing = [] if model.url else [f"models.{name}.url: is missing; add the endpoint's address, ending in /v1"]
+    if model.spending_cap and not priced:
+        missing.append(f"models.{name}.spending_cap: needs models.{name}.rates to count money by")
+    return missing
+
+
+def how_loaded(declared: str) -> dict[str, Any]:
+    """`revision`, `trust_remote_code`, `chat_template` of the base, where `declared` keys name them, else not set."""
+    found: dict[str, Any] = {"revision": None, "trust_remote_code": False, "chat_template": None}
+    for key in declared.split(","):
+        last = key.rpartition(".")[2]
+        if key.startswith("models.") and last in found:
+            found[last] = value(declared, key)
+    return found

@@ -1,1 +1,0 @@
-"""The proof and the page that shows it."""

@@ -1,0 +1,1 @@
+"""clean: samples that are instructions, each once."""

@@ -1,0 +1,91 @@
+"""clean: which samples are instructions, each once; and how good is the reconstruction?"""
+
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from holdfast.chat.user_turns import earlier_turns
+from holdfast.common.tables import CONTAMINATION, REJECTED_INSTRUCTIONS
+from holdfast.steps.clean.drop_reasons import collapse, reasons
+from holdfast.steps.clean.near_duplicates import duplicates_of
+from holdfast.steps.clean.params import Clean, NearDuplicates
+from holdfast.steps.clean.quality import quality
+from holdfast.text.contamination import Item, hits
+
+
+def contaminated(instructions: pl.DataFrame, items: list[Item], ngram: int) -> pl.DataFrame:
+    """CONTAMINATION: every instruction and suite that overlap; of several user turns that with the longest span."""
+    length = pl.col("messages").list.len()
+    several = instructions.filter(length > 2).with_columns(pl.col("messages").list.head(length - 1))
+    turns = pl.concat(frame.select("instruction_id", "instruction") for frame in (instructions, earlier_turns(several)))
+    found = hits(turns["instruction"], items, ngram)
+    ids = turns["instruction_id"].gather(found["row"])
+    longest = pl.col("span").str.count_matches(" ")
+    return (
+        found.with_columns(instruction_id=ids)
+        .sort("instruction_id", "suite", -longest.cast(pl.Int64), "item_id", "kind")
+        .unique(["instruction_id", "suite"], keep="first", maintain_order=True)
+        .select(list(CONTAMINATION))
+    )
+
+
+def drop_contaminated(instructions: pl.DataFrame, found: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Instructions without a hit, and those with one, whose detail is suite and span."""
+    detail = found.group_by("instruction_id").agg(
+        detail=pl.format("{}: {}", "suite", "span").sort_by("suite").str.join("; "), reason=pl.lit("contaminated")
+    )
+    return (
+        instructions.join(detail, on="instruction_id", how="anti", maintain_order="left"),
+        instructions.join(detail, on="instruction_id", maintain_order="left"),
+    )
+
+
+def drop_near_duplicates(instructions: pl.DataFrame, settings: NearDuplicates) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Instructions that are no near-duplicates of one that was drawn more often (or as often, with a smaller id), and
+    those that are, whose detail is the similarity and the row that stands for them."""
+    if settings.threshold is None:
+        return instructions, instructions.clear().with_columns(detail=pl.lit(""), reason=pl.lit(""))
+    order = instructions.select(pl.struct(-pl.col("count"), "instruction_id").rank("ordinal").alias("rank") - 1)
+    whole = instructions["messages"].list.eval(
+        pl.element().filter(pl.element().struct.field("role") != "system").struct.field("content")
+    )
+    near, similarity = duplicates_of(
+        whole.list.join("\n"),
+        order["rank"].cast(pl.Int64).to_numpy(),
+        settings.threshold,
+        settings.ngram,
+        settings.permutations,
+    )
+    marked = instructions.with_columns(
+        detail=pl.format(
+            "{} of {}", pl.Series(np.round(similarity, 3)), instructions["instruction_id"].gather(np.maximum(near, 0))
+        ),
+        reason=pl.lit("near_duplicate"),
+        near=pl.Series(near >= 0),
+    )
+    return instructions.filter(~marked["near"]), marked.filter("near").drop("near")
+
+
+def clean_samples(
+    turns: pl.DataFrame, items: list[Item], clean: Clean
+) -> tuple[pl.DataFrame, pl.DataFrame, pl.DataFrame, dict[str, Any]]:
+    """INSTRUCTIONS, REJECTED_INSTRUCTIONS and CONTAMINATION, each sorted by id, and the metrics."""
+    judged = reasons(turns, clean)
+    faulty = judged.filter(pl.col("reason").is_not_null())
+    distinct, duplicates = collapse(judged.filter(pl.col("reason").is_null()))
+    # before near-duplicates: the row that stands for others must not be one that is dropped afterwards
+    found = contaminated(distinct, items, clean.contamination.ngram)
+    kept, in_suites = (
+        drop_contaminated(distinct, found) if clean.contamination.action == "reject" else (distinct, distinct.clear())
+    )
+    kept, near = drop_near_duplicates(kept, clean.near_duplicates)
+    none = pl.lit(None, dtype=pl.String)
+    dropped = [
+        faulty.with_columns(instruction_id=none),
+        duplicates,
+        *(frame.with_columns(sample_id=none) for frame in (in_suites, near) if len(frame)),
+    ]
+    rejected = pl.concat([frame.select(list(REJECTED_INSTRUCTIONS)) for frame in dropped])
+    rejected = rejected.sort("sample_id", "instruction_id", "reason", nulls_last=True)
+    return kept, rejected, found, quality(judged, distinct, kept, rejected, found)

@@ -1,0 +1,1 @@
+"""evaluate: accuracy of the base model and every arm on the suites."""

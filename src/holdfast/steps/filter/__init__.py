@@ -1,0 +1,1 @@
+"""filter: which answers are kept, and statistics of the judges."""

@@ -1,0 +1,40 @@
+"""Which answer is worth keeping?
+
+Each entry of `filter` in params.yaml is a selection: data/filter/<name>.parquet (columns of `tables.SELECTED`) with its
+data/filter/<name>.rejected.parquet. `selected` is the one that an arm's `rehearsal` source means; a source that names
+`selection: own` reads data/filter/own.parquet. Selections share all generations and scores, so that the rungs of an
+ablation ladder cost no model call:
+
+  {models: [base], samples: 1, judges: []}    1 x 1, not filtered
+  {models: [base], judges: [base]}            1 x L, filtered by itself
+  {judges: []}                                a random candidate of K x L
+  {}                                          K x L, filtered by the committee
+"""
+
+import polars as pl
+
+from holdfast.common.errors import UserError
+from holdfast.common.files import scan_table, write_table
+from holdfast.common.section import read, value
+from holdfast.common.step import arguments, run
+from holdfast.common.tables import GENERATIONS, INSTRUCTIONS, REJECTED_CANDIDATES, SCORES, SELECTED
+from holdfast.steps.filter.params import Selection
+from holdfast.steps.filter.selection import select
+
+
+def main() -> None:
+    args = arguments(__doc__, "selection", "instructions", "selected", "rejected", many=("generations", "scores"))
+    how = read(args.params, f"filter.{args.selection}", Selection)
+    instructions = scan_table(args.instructions, INSTRUCTIONS)
+    generations = pl.concat([scan_table(path, GENERATIONS) for path in sorted(args.generations)])
+    scores = [scan_table(path, SCORES) for path in args.scores]
+    try:
+        selected, rejected = select(instructions, generations, scores, how, value(args.params, "random_seed"))
+    except UserError as error:
+        raise UserError(f"filter.{args.selection}: {error}") from error
+    write_table(selected, args.selected, SELECTED)
+    write_table(rejected, args.rejected, REJECTED_CANDIDATES)
+
+
+if __name__ == "__main__":
+    run(main)

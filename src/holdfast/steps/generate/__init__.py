@@ -1,0 +1,1 @@
+"""generate: a committee model's answers to every instruction."""

@@ -1,0 +1,1 @@
+"""mix: an arm's sources as training and validation data."""

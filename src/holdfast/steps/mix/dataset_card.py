@@ -1,0 +1,138 @@
+"""The README.md of a mixture: a dataset card that Hugging Face's parser reads, and what one must know to trust it."""
+
+from typing import Any
+
+import yaml
+
+
+def card(summary: dict[str, Any], settings: dict[str, Any], checksums: dict[str, str], inputs: dict[str, str]) -> str:
+    """Markdown with a YAML head. `summary` is what the mix step writes as summary.json; `settings` are its parameters.
+
+    `checksums` and `inputs` map file names to sha256.
+    """
+    name, rows = summary["arm"], summary["train_rows"]
+    licences = sorted({licence for s in summary["sources"] for licence in s["licences"]})
+    head: dict[str, Any] = {
+        **_licence(licences),
+        "pretty_name": f"Holdfast mixture {name}",
+        "task_categories": ["text-generation"],
+        "size_categories": [_size_category(rows)],
+        "tags": ["holdfast", "rehearsal", "conversational"],
+        "configs": [{"config_name": "default", "data_files": _data_files(summary)}],
+    }
+    top = yaml.safe_dump(head, sort_keys=False, allow_unicode=True)
+    return (
+        f"---\n{top}---\n\n"
+        + "\n\n".join(
+            [
+                f"# Mixture `{name}`",
+                f"{rows:,} conversations to train on and {summary['val_rows']:,} to validate with;"
+                f" the first are {summary['train_tokens']:,} tokens in the chat template of `{summary['base']}`."
+                " Every conversation ends with the answer to learn.",
+                "## What is in it\n\n" + _sources(summary),
+                "## What was left out\n\n" + _rejected(summary),
+                "## Where the rows come from\n\n" + _lineage(summary, inputs),
+                "## How to load it\n\n" + _LOADING,
+                "## Columns\n\n" + _COLUMNS,
+                "## Settings\n\n```yaml\n" + yaml.safe_dump(settings, sort_keys=True, allow_unicode=True) + "```",
+                "## Checksums (sha256)\n\n"
+                + "\n".join(f"- `{file}`: `{digest}`" for file, digest in sorted(checksums.items())),
+            ]
+        )
+        + "\n"
+    )
+
+
+def _licence(licences: list[str]) -> dict[str, str]:
+    if len(licences) == 1 and " " not in licences[0]:
+        return {"license": licences[0].lower()}
+    return {"license": "other", "license_name": " and ".join(licences) or "not stated"}
+
+
+def _size_category(rows: int) -> str:
+    steps = [
+        (1_000, "n<1K"),
+        (10_000, "1K<n<10K"),
+        (100_000, "10K<n<100K"),
+        (1_000_000, "100K<n<1M"),
+        (10_000_000, "1M<n<10M"),
+    ]
+    return next((name for bound, name in steps if rows < bound), "10M<n<100M")
+
+
+def _data_files(summary: dict[str, Any]) -> list[dict[str, str]]:
+    splits = [("train", "train.parquet"), ("validation", "val.parquet")]
+    return [{"split": split, "path": path} for split, path in splits[: 2 if summary["val_rows"] else 1]]
+
+
+def _table(header: list[str], rows: list[list[Any]]) -> str:
+    lines = [header, ["---"] * len(header), *rows]
+    return "\n".join(
+        "| " + " | ".join(f"{cell:,}" if isinstance(cell, int) else str(cell) for cell in line) + " |" for line in lines
+    )
+
+
+def _sources(summary: dict[str, Any]) -> str:
+    header = [
+        "source",
+        "asked share",
+        "share of rows",
+        "share of tokens",
+        "train rows",
+        "validation rows",
+        "repeated",
+        "licence",
+    ]
+    rows = [
+        [
+            f"{s['source']}{'/' + s['slice'] if s['slice'] else ''}",
+            *(f"{s[k]:.2%}" for k in ("share", "share_of_rows", "share_of_tokens")),
+            *(s["train_rows"], s["val_rows"], s["repeated_rows"]),
+            ", ".join(s["licences"]) or "not stated",
+        ]
+        for s in summary["sources"]
+    ]
+    return f"Shares are asked for by {summary['unit']}, before the validation rows are set aside.\n\n" + _table(
+        header, rows
+    )
+
+
+def _rejected(summary: dict[str, Any]) -> str:
+    rows = [
+        [source, reason, n]
+        for source, reasons in sorted(summary["rejected"].items())
+        for reason, n in sorted(reasons.items())
+    ]
+    if not rows:
+        return "Nothing."
+    return "Each row is in `rejected.parquet` with its place and reason.\n\n" + _table(
+        ["source", "reason", "rows"], rows
+    )
+
+
+def _lineage(summary: dict[str, Any], inputs: dict[str, str]) -> str:
+    models = [[s["source"], model, n] for s in summary["sources"] for model, n in sorted(s["models"].items())]
+    text = "\n".join(f"- `{file}` (sha256 `{digest}`)" for file, digest in sorted(inputs.items()))
+    if models:
+        text += "\n\nRehearsal answers were chosen from these models' candidates; `row_id` is the candidate's id.\n\n"
+        text += _table(["source", "model", "rows"], models)
+    return text
+
+
+_LOADING = """```python
+from datasets import load_dataset
+
+mixture = load_dataset("path/to/this/folder")  # splits train and validation, from the Parquet files
+```
+
+`train.jsonl` and `val.jsonl` hold the same rows, for trainers that read JSON lines: Axolotl (`type: chat_template`,
+`field_messages: messages`) and TRL's `SFTTrainer` take them as they are."""
+
+
+_COLUMNS = """- `messages`: list of `{role, content}`; some sources add `tool_calls` (arguments as
+  JSON text) or `reasoning_content`
+- `tools`: JSON text of the tools on offer, where a source has any
+- `source`, `slice`, `row_id`, `instruction_id`: where the row comes from
+- `model`, `score`: who wrote the answer and its mean score from 1 to 5 (rehearsal rows only)
+- `licence`: of the source, or of the model that wrote the answer
+- `tokens`: length of the whole conversation; `truncated`: whether its end was cut to fit"""

@@ -1,0 +1,115 @@
+"""Parameters of the mix room: `mix`, shared by all arms."""
+
+from typing import Literal
+
+from pydantic import Field, field_validator, model_validator
+
+from holdfast.common.errors import UserError
+from holdfast.common.section import Section
+
+
+class Arm(Section):
+    """The recipe of one mixture."""
+
+    sources: dict[str, float] = Field(
+        min_length=1, description="share of each source in the mixture, relative to their sum; `rehearsal` is built in"
+    )
+    unit: Literal["rows", "tokens"] = Field("rows", description="what the shares and the budget count")
+    budget: int | None = Field(None, ge=1, description="size of the whole mixture in `unit`; null: `size_from` sets it")
+    size_from: str | None = Field(
+        None,
+        description="the source whose rows are all used and set the size; null: `mix.size_from`, or an arm's only one",
+    )
+    shortage: Literal["error", "repeat", "shrink"] = Field(
+        "error", description="a source too small for its share: stop, repeat its rows, or shrink the mixture"
+    )
+
+    @field_validator("sources")
+    @classmethod
+    def _positive(cls, sources: dict[str, float]) -> dict[str, float]:
+        for name, share in sources.items():
+            if not 0 < share < float("inf"):
+                raise ValueError(f"the share of {name} must be above 0; leave the source out instead")
+        return sources
+
+
+class Mix(Section):
+    """What every mixture does alike."""
+
+    size_from: str = Field(
+        "domain", description="the source whose rows an arm without a budget uses all, which sets the mixture's size"
+    )
+    validation: float = Field(
+        0.02, ge=0, lt=1, description="share of each source's drawn rows set aside in val.jsonl, at least one; 0: none"
+    )
+    too_long: Literal["reject", "truncate"] = Field(
+        "reject",
+        description="conversations of more than `train.sequence_len` tokens: drop, or cut late turns and the end",
+    )
+    max_bad_share: float = Field(
+        0.01, ge=0, le=1, description="stop when more than this share of a source's rows is malformed"
+    )
+
+
+def size_source(name: str, arm: Arm, mix: Mix) -> str | None:
+    """The source that sets the size of the mixture; None where a budget does. Raises UserError where nothing does."""
+    if arm.budget is not None:
+        if arm.size_from is not None:
+            raise UserError(f"params.yaml: arms.{name}: budget and size_from both set the size; keep one")
+        return None
+    source = arm.size_from or (next(iter(arm.sources)) if len(arm.sources) == 1 else mix.size_from)
+    if source not in arm.sources:
+        raise UserError(
+            f"params.yaml: arms.{name}: nothing sets its size: it has no source {source!r} to take its size from;"
+            f" set arms.{name}.size_from to one of {', '.join(arm.sources)}, or a budget"
+        )
+    return source
+
+
+Shape = Literal["messages", "conversations", "alpaca", "prompt_completion", "question_answer"]
+
+
+Column = Literal[
+    "messages", "conversations", "system", "tools", "slice",
+    "instruction", "input", "output", "history", "prompt", "completion", "question", "answer",
+]  # fmt: skip
+
+
+class Source(Section):
+    """One set of conversations: a file or folder of the user's own, or a selection of the filter room."""
+
+    path: str | None = Field(
+        None, description="JSONL, JSON, CSV or Parquet file, or a folder saved by Hugging Face `datasets`"
+    )
+    selection: str | None = Field(
+        None, description="instead of a path: the name of a selection in `filter` (rehearsal data)"
+    )
+    format: Literal["jsonl", "json", "csv", "parquet", "dataset"] | None = Field(
+        None, description="null: told by the file's name and its first bytes"
+    )
+    shape: Shape | None = Field(None, description="null: told by the columns of the first row")
+    columns: dict[Column, str] = Field(
+        {}, description="our name of a column -> its name in the file, where they differ"
+    )
+    split: str = Field("train", description="split of a `datasets` folder that has several")
+    slices: dict[str, float] = Field(
+        {}, description="use these slices only, in these relative shares; empty: all rows alike"
+    )
+    licence: str | None = Field(None, description="SPDX identifier or name")
+    policy: list[str] = Field([], description="tags of what the licence allows, compared with `policy.require`")
+
+    @model_validator(mode="after")
+    def _one_origin(self) -> "Source":
+        if (self.path is None) == (self.selection is None):
+            raise ValueError("give either path or selection")
+        if any(not 0 < share < float("inf") for share in self.slices.values()):
+            raise ValueError("the shares of slices must be above 0; leave a slice out instead")
+        return self
+
+    @property
+    def data(self) -> str:
+        """The file or folder that holds the rows."""
+        return self.path or f"data/filter/{self.selection}.parquet"
+
+
+REHEARSAL = {"selection": "selected"}  # what the source `rehearsal` is unless the user defines it

@@ -1,0 +1,1 @@
+"""reconstruct: user turns sampled from the base model."""

@@ -1,0 +1,119 @@
+"""Samples extended to conversations of several turns."""
+
+import datetime
+import json
+from collections import Counter
+from collections.abc import Iterator
+from typing import Any
+
+import polars as pl
+
+from holdfast.chat.prequery import later_turn
+from holdfast.chat.template import Refused, Template
+from holdfast.chat.user_turns import user_turns
+from holdfast.common.ids import row_seed
+from holdfast.common.tables import SAMPLES
+from holdfast.inference.ask import ANSWERS, Request, ask
+from holdfast.inference.params import Model, Sampling
+from holdfast.steps.reconstruct.params import MultiTurn
+
+
+class Conversations:
+    """Extends samples to conversations: the model's answer, then its user's next turn, round by round.
+
+    A conversation whose answer or next turn does not end within its tokens stays as long as it was.
+    """
+
+    def __init__(
+        self,
+        prompts: pl.DataFrame,
+        tokenizer: Any,
+        eos: list[int],
+        settings: MultiTurn,
+        sampling: Sampling,
+        random_seed: int,
+    ) -> None:
+        self.prompts = prompts
+        self.by_id = {row["prompt_id"]: row for row in prompts.iter_rows(named=True)}
+        self.tokenizer, self.eos = tokenizer, eos
+        self.settings, self.sampling, self.random_seed = settings, sampling, random_seed
+        self.lost: Counter[str] = Counter()  # conversations that could not be extended, by reason
+
+    def turns(self, sample_id: str) -> int:
+        """How many turns of the user this sample is to have."""
+        if row_seed(self.random_seed, "extended", sample_id) / 2**31 >= self.settings.share:
+            return 1
+        return 2 + row_seed(self.random_seed, "turns", sample_id) % (self.settings.max_turns - 1)
+
+    def unfinished(self, samples: pl.DataFrame, turn: int) -> list[dict[str, Any]]:
+        """Samples that are at `turn` and go on: drawn to, ended well, with nothing of the template inside."""
+        here = samples.lazy().filter((pl.col("turn") == turn) & pl.col("error").is_null())
+        ended = user_turns(here, self.prompts.lazy()).filter(pl.col("ended") & (pl.col("instruction") != "")).collect()
+        going_on = []
+        for row in ended.iter_rows(named=True):
+            marked = any(mark in row["instruction"] for mark in row["marks"])
+            if row["kind"] == "template" and self.turns(row["sample_id"]) > turn and not marked:
+                user = {"role": "user", "content": row["instruction"]}
+                going_on.append({name: row[name] for name in SAMPLES} | {"messages": [*row["messages"], user]})
+        return going_on
+
+    def _template(self, prompt_id: str) -> Template:
+        rendering = json.loads(self.by_id[prompt_id]["rendering"])
+        date = datetime.date.fromisoformat(rendering["date"])
+        return Template(self.tokenizer, rendering["options"], date).fitted()
+
+    def ask_answers(self, rows: list[dict[str, Any]]) -> Iterator[Request]:
+        """The model as itself."""
+        for row in rows:
+            try:
+                template = self._template(row["prompt_id"])
+                ids = template.ids(template.text(row["messages"], opening=True))
+            except Refused as error:
+                self.lost[str(error)] += 1
+                continue
+            seed = row_seed(self.random_seed, "answer", row["turn"], row["sample_id"])
+            yield Request(row["sample_id"], tuple(ids), None, seed, self.settings.answer, tuple(self.eos))
+
+    def ask_users(self, rows: list[dict[str, Any]]) -> Iterator[Request]:
+        """The model as its user, after the answer."""
+        for row in rows:
+            try:
+                ids = later_turn(self._template(row["prompt_id"]), row["messages"])
+            except Refused as error:
+                self.lost[str(error)] += 1
+                continue
+            seed = row_seed(self.random_seed, "user", row["turn"], row["sample_id"])
+            prompt = self.by_id[row["prompt_id"]]
+            stops, text = tuple(prompt["stop_ids"]), prompt["stop_text"]
+            yield Request(
+                row["sample_id"], tuple(ids), None, seed, self.sampling, stops, own_logprob=True, stop_text=text
+            )
+
+
+def extend(samples: pl.DataFrame, conversations: Conversations, name: str, model: Model) -> pl.DataFrame:
+    """`samples` with the drawn ones extended to conversations, in the same order; says which could not be, and why."""
+    for turn in range(1, conversations.settings.max_turns):
+        rows = conversations.unfinished(samples, turn)
+        if not rows:
+            break
+        said = ask(name, model, conversations.ask_answers(rows), len(rows), step="reconstruct").collect()
+        good = said.filter((pl.col("finish_reason") == "stop") & (pl.col("text").str.strip_chars() != ""))
+        conversations.lost["the answer did not end, or is empty"] += len(said) - len(good)
+        answers = dict(good.select("id", "text").iter_rows())
+        rows = [
+            row | {"messages": [*row["messages"], {"role": "assistant", "content": answers[row["sample_id"]].strip()}]}
+            for row in rows
+            if row["sample_id"] in answers
+        ]
+        if not rows:
+            break
+        users = ask(name, model, conversations.ask_users(rows), len(rows), step="reconstruct").collect()
+        longer = pl.DataFrame(rows, schema=SAMPLES).drop(*(set(ANSWERS) & set(SAMPLES)))
+        ended = users.filter(pl.col("finish_reason") == "stop")
+        conversations.lost["the next turn of the user did not end"] += len(users) - len(ended)
+        longer = longer.join(ended, left_on="sample_id", right_on="id")
+        longer = longer.with_columns(pl.col("turn") + 1)[list(SAMPLES)]
+        samples = samples.update(longer, on="sample_id", include_nulls=True)
+    for reason, count in (+conversations.lost).most_common():
+        print(f"reconstruct: {count} conversations could not be extended: {reason}", flush=True)
+    return samples

@@ -1,0 +1,97 @@
+"""How many rows every job of the chain passed on, and why it dropped the others."""
+
+import json
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import polars as pl
+
+from holdfast.common.errors import UserError
+
+
+class Stage(NamedTuple):
+    """One table of the chain: `rejected` holds (reason, rows), the most frequent first."""
+
+    step: str
+    name: str
+    rows: int
+    rejected: list[tuple[str, int]]
+    note: str
+
+
+def read_json(path: str | Path) -> Any:
+    """The figures that a step wrote. Raises UserError when they cannot be read."""
+    try:
+        return json.loads(Path(path).read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise UserError(f"{path}: not readable as JSON ({error}); build it again") from error
+
+
+def stage(path: str, rejected: dict[str, str]) -> Stage:
+    """Count the table at `path` (data/<step>/<name>.parquet, or the summary.json of a mixture).
+
+    `rejected`: the file of dropped rows by the table or folder that it belongs to (`rejections`).
+    """
+    file = Path(path)
+    step = file.parts[1]
+    if file.name == "summary.json":
+        name, rows, note = file.parent.name, *_mixture(file)
+        dropped = rejected.get(str(file.parent), "")
+    else:
+        name, frame = file.stem, _scan(path)
+        rows = frame.select(pl.len()).collect().item()
+        note = _note(step, name, frame)
+        dropped = rejected.get(str(file.with_suffix("")), rejected.get(str(file.parent), ""))
+    return Stage(step, name, rows, _reasons(dropped) if dropped else [], note)
+
+
+def rejections(paths: list[str]) -> dict[str, str]:
+    """The files of dropped rows by owner: `x.rejected.parquet` belongs to table x, `rejected.parquet` to its folder."""
+    found = {}
+    for path in paths:
+        file = Path(path)
+        owner = (
+            file.parent
+            if file.name == "rejected.parquet"
+            else file.parent / file.name.removesuffix(".rejected.parquet")
+        )
+        found[str(owner)] = path
+    return found
+
+
+def _scan(path: str) -> pl.LazyFrame:
+    try:
+        frame = pl.scan_parquet(path)
+        frame.collect_schema()
+    except (OSError, pl.exceptions.PolarsError) as error:
+        raise UserError(
+            f"{path}: not a readable Parquet file ({str(error).splitlines()[0]}); build it again"
+        ) from error
+    return frame
+
+
+def _reasons(path: str) -> list[tuple[str, int]]:
+    counts = (
+        _scan(path).group_by("reason").agg(rows=pl.len()).sort(["rows", "reason"], descending=[True, False]).collect()
+    )
+    return list(counts.iter_rows())
+
+
+def _mixture(file: Path) -> tuple[int, str]:
+    """Training rows of a mixture by its summary.json, and what each source gives it."""
+    summary = read_json(file)
+    shares = [f"{source['source']} {source['train_rows'] / summary['train_rows']:.1%}" for source in summary["sources"]]
+    return summary["train_rows"], ", ".join(shares)
+
+
+def _note(step: str, name: str, frame: pl.LazyFrame) -> str:
+    """What the count alone does not say."""
+    if step == "seed":
+        return f"{frame.select(pl.col('samples').sum()).collect().item():,} samples to draw"
+    if step == "clean":
+        drawn = frame.select(pl.col("count").sum()).collect().item()
+        return f"{drawn:,} clean samples, exact duplicates collapsed"
+    if step == "score":
+        counts = frame.group_by("status").agg(rows=pl.len()).sort("status").collect()
+        return ", ".join(f"{rows:,} {status}" for status, rows in counts.iter_rows())
+    return ""

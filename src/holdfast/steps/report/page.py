@@ -1,0 +1,189 @@
+"""The report as one HTML file that needs no network."""
+
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
+
+from holdfast.steps.report.funnel import Stage
+from holdfast.steps.report.params import Report
+from holdfast.steps.report.plots import Estimate, changes, frontier, intervals
+from holdfast.steps.report.proof import ABILITIES
+from holdfast.steps.report.samples import Row, changed
+from holdfast.steps.report.sections import committee, flat, losses, reconstruction
+from holdfast.steps.report.verdict import checks, count, points, verdict
+
+TEMPLATES = Path(__file__).with_name("template")
+
+
+CLIP = 800  # characters of a text that are shown; keeps the page small whatever the data
+
+
+def clip(text: str | None, size: int = CLIP) -> str:
+    """The start of a text, and how much is left out."""
+    text = text or ""
+    return text if len(text) <= size else f"{text[:size]} … ({len(text) - size:,} more characters)"
+
+
+def p_value(p: float | None) -> str:
+    """A p-value as people print it."""
+    return "" if p is None else "< 0.001" if p < 0.001 else f"{p:.3f}"
+
+
+def side(word: str) -> str:
+    """The colour of a verdict's word."""
+    return {"kept": "good", "learned": "good", "lost": "bad", "not learned": "bad"}.get(word, "even")
+
+
+def estimate(name: str, compared: dict[str, Any]) -> Estimate:
+    """A comparison in points, for a plot, with the interval that verdicts go by."""
+    return Estimate(name, *(100 * compared[key] for key in ("difference", "bound_low", "bound_high")))
+
+
+def _plots(trained: list[dict[str, Any]], sure: str) -> list[dict[str, str]]:
+    found = []
+    for ability in ABILITIES:
+        rows = [
+            estimate(arm["name"], compared)
+            for arm in trained
+            if (compared := arm["against"]["base"].get(ability)) and compared["difference"] is not None
+        ]
+        if rows:
+            title = f"Change of {ability} accuracy against the base"
+            svg = Markup(intervals(rows, title, f"change of {ability} accuracy, points"))
+            found.append({"svg": svg, "caption": f"{title}, with {sure} intervals. Left of the line: lost."})
+    both = [
+        (estimate(arm["name"], against["general"]), estimate(arm["name"], against["domain"]))
+        for arm in trained
+        if all((against := arm["against"]["base"]).get(a) and against[a]["difference"] is not None for a in ABILITIES)
+    ]
+    if both:
+        svg = Markup(
+            frontier(
+                both,
+                "Gained against forgotten",
+                "change of general accuracy, points",
+                "change of domain accuracy, points",
+            )
+        )
+        found.append(
+            {
+                "svg": svg,
+                "caption": f"Gained against forgotten, with {sure} intervals. Best: top right. The base is 0, 0.",
+            }
+        )
+    return found
+
+
+def _arm(name: str, summary: dict[str, Any], runs: dict[str, pl.DataFrame], report: Report) -> dict[str, Any]:
+    """What the page shows of one trained arm."""
+    figures, base = summary["arms"][name], summary["arms"]["base"]
+    tasks = [
+        {
+            "suite": suite,
+            "task": task,
+            "compared": compared,
+            "base": base["suites"][suite]["tasks"][task],
+            "arm": figures["suites"][suite]["tasks"][task],
+        }
+        for suite, part in figures["against"]["base"]["suites"].items()
+        for task, compared in part["tasks"].items()
+    ]
+    bars = [(row["task"], row["compared"]["forgotten"], row["compared"]["learned"]) for row in tasks]
+    return figures | {
+        "name": name,
+        "verdict": verdict(figures, report.limits, report.confidence),
+        "checks": checks(name, figures, report.limits, report.reference),
+        "tasks": tasks,
+        "changes": Markup(changes(bars, f"Items that {name} learned and forgot", "items")),
+        "flipped": changed(runs["base"], runs[name], report.items),
+    }
+
+
+UNITS = {
+    "seed": "prompts",
+    "reconstruct": "samples",
+    "clean": "instructions",
+    "generate": "answers",
+    "score": "scores",
+    "filter": "kept",
+    "mix": "training rows",
+    "evaluate": "answers",
+}
+
+
+def _chain(stages: list[Stage], runs: int) -> list[dict[str, str]]:
+    """One box a step: rows passed on (over all its jobs) and dropped; `runs` models are trained in between."""
+    links: dict[str, list[Stage]] = {}
+    for stage in stages:
+        links.setdefault(stage.step, []).append(stage)
+    boxes = [
+        {
+            "step": step,
+            "rows": f"{count(sum(s.rows for s in jobs))} {UNITS[step]}" + (f" in {len(jobs)}" if len(jobs) > 1 else ""),
+            "lost": count(lost) if (lost := sum(n for s in jobs for _, n in s.rejected)) else "",
+        }
+        for step, jobs in links.items()
+    ]
+    trained = {"step": "train", "rows": f"{runs} model" + "s" * (runs != 1), "lost": ""}
+    return [*boxes[:-1], trained, boxes[-1]]
+
+
+def percent(share: float | None) -> str:
+    """A share as a percentage."""
+    return "unknown" if share is None else f"{share:.1%}".replace("%", " %")
+
+
+def figure(value: float | None) -> str:
+    """A figure with two decimals."""
+    return "none" if value is None else f"{value:.2f}".replace("-", "\N{MINUS SIGN}")
+
+
+def render(
+    summary: dict[str, Any],
+    runs: dict[str, pl.DataFrame],
+    report: Report,
+    base: str,
+    stages: list[Stage],
+    examples: list[Row],
+    dropped: dict[str, list[Row]],
+    metrics: dict[str, Any],
+    curves: list[str],
+    footing: str,
+) -> str:
+    """The page. `runs`: EVALUATIONS by run; `dropped`: examples of dropped rows by table; `metrics`: by step;
+    `curves`: paths of loss curves; `footing`: how long the arms were trained."""
+    environment = Environment(
+        loader=FileSystemLoader(TEMPLATES),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {f.__name__: f for f in (points, count, clip, p_value, side, percent, figure)}
+    names = [name for name in summary["arms"] if name != "base"]
+    trained = [_arm(name, summary, runs, report) for name in names]
+    first = summary["arms"]["base"]
+    sure = f"{report.confidence * 100:g} %"
+    return environment.get_template("page.html.j2").render(
+        base=base,
+        sure=sure,
+        resamples=f"{report.resamples:,}",
+        abilities=[ability for ability in ABILITIES if ability in first],
+        arms=[first | {"name": "base"}, *trained],
+        trained=trained,
+        others=[o for o in ("base", report.reference) if any(o in arm["against"] for arm in trained)],
+        several_seeds=any(arm["seeds"] > 1 for arm in trained),
+        plots=_plots(trained, sure),
+        chain=_chain(stages, len(runs) - 1),
+        stages=stages,
+        examples=examples,
+        dropped=[{"name": name, "rows": rows} for name, rows in dropped.items() if rows],
+        reconstruct=reconstruction(metrics["clean"]) if "clean" in metrics else None,
+        committee=committee(metrics["filter"]) if "filter" in metrics else None,
+        further={name: flat(found) for name, found in metrics.items() if name not in ("clean", "filter")},
+        curves=[losses(path) for path in curves],
+        footing=footing,
+    )

@@ -1,0 +1,1 @@
+"""score: a judge's scores of every answer."""

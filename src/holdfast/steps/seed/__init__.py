@@ -1,0 +1,1 @@
+"""seed: the prompts from which the base model is sampled."""

@@ -1,0 +1,38 @@
+"""seed: what does the base model see before it writes a user's turn?"""
+
+from holdfast.chat.template import Refused, Template, eos_ids, load_tokenizer
+from holdfast.common.errors import UserError
+from holdfast.common.files import write_table
+from holdfast.common.section import read, value
+from holdfast.common.step import arguments, run
+from holdfast.common.tables import PROMPTS
+from holdfast.inference.params import how_loaded
+from holdfast.steps.seed.params import Seed
+from holdfast.steps.seed.prompts import example_prompts, table, template_prompts
+
+
+def main() -> None:
+    args = arguments(__doc__, "prompts")
+    base = value(args.params, "base")
+    path = value(args.params, f"models.{base}.path")
+    seed = read(args.params, "seed", Seed)
+    loaded = how_loaded(args.params) | {"chat_template": None}  # it speaks as it was aligned: with its own, or none
+    template = Template(load_tokenizer(path, **loaded))
+    eos = eos_ids(template.tokenizer, path)
+    if template.tokenizer.chat_template or seed.prefix:
+        try:
+            rows = list(template_prompts(template, eos, seed, seed.prefix, seed.samples))
+        except Refused as error:
+            raise UserError(
+                f"{path}: no pre-query prefix: {error}. Change seed.system_prompts or seed.slices, or set"
+                " seed.prefix by hand (text, stops, assistant)"
+            ) from error
+    else:
+        rows = list(example_prompts(template, eos, seed, seed.samples, value(args.params, "random_seed")))
+    prompts = table(rows)
+    write_table(prompts, args.prompts, PROMPTS)
+    print(f"seed: {len(prompts)} prompts for {prompts['samples'].sum()} samples", flush=True)
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,1 @@
+"""train: fine-tuning by Axolotl."""

@@ -1,0 +1,81 @@
+"""train: one Axolotl run on one mixture, resumed where a killed build stopped."""
+
+import json
+import shutil
+from functools import partial
+from pathlib import Path
+
+import yaml
+
+from holdfast.chat.template import load_tokenizer
+from holdfast.common.errors import UserError
+from holdfast.common.files import replacing
+from holdfast.common.gpus import own_gpus
+from holdfast.common.run_names import arm_and_seed
+from holdfast.common.section import value
+from holdfast.common.step import arguments, run
+from holdfast.inference.params import how_loaded
+from holdfast.steps.train.launch import axolotl, prepare_to_resume, work_folder
+from holdfast.steps.train.model_folder import assemble, curve
+from holdfast.steps.train.run_config import run_config
+
+
+def run_settings(declared: str) -> tuple[int, bool, str | None]:
+    """(GPUs, whether an adapter is merged, launcher) of `train`. The launcher is not declared: it decides no weight."""
+    keys = [key for key in ("train.gpus", "train.merge") if key in declared.split(",")]
+    found = {key.removeprefix("train."): value(declared, key) for key in keys}
+    return found.get("gpus", 0), found.get("merge", True), value("train", "train").get("launcher")
+
+
+def main() -> None:
+    args = arguments(__doc__, "run", "base", "recipe", "train", "val", "model", "curve")
+    arm, nth = arm_and_seed(args.run)
+    gpus, merge, launcher = run_settings(args.params)
+    seed = value(args.params, "random_seed") + nth
+    recipe = yaml.safe_load(Path(args.recipe).read_text(encoding="utf-8"))
+    rows, held = (Path(path).read_bytes().count(b"\n") for path in (args.train, args.val))
+    if not rows:
+        raise UserError(f"{args.train}: holds no rows; there is nothing to train on")
+    template = load_tokenizer(args.base, **how_loaded(args.params)).chat_template
+    wrapped = isinstance(template, str) and recipe.get("chat_template_jinja", "").endswith(template)
+    val = args.val if held else None
+
+    parts = (args.train, args.val, args.base)
+    composed = partial(run_config, recipe, args.base, seed, rows, args.train, val)
+    work = work_folder(args.run, composed(""), *parts)
+    config = work / "axolotl.yaml"
+    config.write_text(yaml.safe_dump(composed(str(work))), encoding="utf-8")
+    merge = bool(recipe.get("adapter")) and merge
+    history = work / "history.json"
+    if not (work / "done").exists():
+        if step := prepare_to_resume(work):
+            print(f"train {args.run}: going on from step {step}", flush=True)
+        with own_gpus(gpus):
+            axolotl(["train"], config, launcher or ("accelerate" if gpus > 1 else "python"), args.run)
+            if not history.exists():
+                raise UserError(
+                    f"train {args.run}: stopped before the end; the next build goes on from its last checkpoint"
+                )
+            if merge:
+                axolotl(["merge-lora"], config, None, args.run)
+        (work / "done").touch()
+
+    ended = json.loads(history.read_text(encoding="utf-8"))
+    about = {"arm": arm, "training_seed": nth, "seed": seed, "base": args.base, "rows": rows}
+    about |= {
+        "steps": ended["steps"],
+        "epochs": ended["epochs"],
+        "equal": "steps" if "max_steps" in recipe else "epochs",
+    }
+    about |= {"adapter": recipe.get("adapter"), "merged": merge}
+    with replacing(args.model) as folder:
+        assemble(work / "output", Path(args.base), merge, folder, template if wrapped else None)
+        (folder / "holdfast.json").write_text(json.dumps(about, indent=2) + "\n", encoding="utf-8")
+    with replacing(args.curve) as aside:
+        aside.write_text(curve(ended["log"]), encoding="utf-8")
+    shutil.rmtree(work)
+    print(f"train {args.run}: {ended['steps']} steps, {ended['epochs']:.2f} epochs of {rows} rows", flush=True)
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,83 @@
+"""Fine-tune the base model on one mixture, by Axolotl; resumed where a killed build stopped."""
+
+import hashlib
+import json
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+from holdfast.common.errors import UserError
+from holdfast.common.files import digest
+from holdfast.common.processes import end_with_parent
+
+WORK = Path(".holdfast/train")
+
+
+_EVERY_S = 10.0
+
+
+def work_folder(run_name: str, config: dict[str, Any], *contents: str) -> Path:
+    """The run's folder, named for everything that the result depends on; folders of the run's earlier contents go."""
+    text = json.dumps([config, [digest(path) if Path(path).exists() else path for path in contents]], sort_keys=True)
+    folder = WORK / f"{run_name}-{hashlib.sha256(text.encode()).hexdigest()[:16]}"
+    for other in WORK.glob(f"{run_name}-????????????????"):
+        if other != folder:
+            shutil.rmtree(other)
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+def prepare_to_resume(work: Path) -> int:
+    """Remove what a killed run left half-done. Returns the step that the next run goes on from, 0 for the beginning.
+
+    A checkpoint of the last step goes too: Axolotl would train one step more from it.
+    """
+    last = 0
+    for checkpoint in (work / "output").glob("checkpoint-*"):
+        try:
+            state = json.loads((checkpoint / "trainer_state.json").read_text(encoding="utf-8"))
+            whole = state["global_step"] < state["max_steps"]
+        except (OSError, ValueError, KeyError):
+            whole = False
+        if whole:
+            last = max(last, state["global_step"])
+        else:
+            shutil.rmtree(checkpoint)
+    if not last:
+        shutil.rmtree(work / "prepared", ignore_errors=True)
+    (work / "history.json").unlink(missing_ok=True)
+    return last
+
+
+def axolotl(command: list[str], config: Path, launcher: str | None, run_name: str) -> None:
+    """Run an Axolotl command, its output going to the log. Raises UserError when it fails."""
+    words = [sys.executable, "-m", "axolotl.cli.main", *command, str(config)]
+    words += ["--launcher", launcher] if launcher else []
+    process = subprocess.Popen(words, stdout=sys.stderr, preexec_fn=end_with_parent)
+    try:
+        said = time.monotonic()
+        while process.poll() is None:
+            time.sleep(0.2)
+            if time.monotonic() - said > _EVERY_S:
+                said = time.monotonic()
+                _say(config.parent, run_name)
+    finally:
+        if process.poll() is None:
+            process.terminate()
+            process.wait()
+    if process.returncode:
+        raise UserError(
+            f"{run_name}: axolotl {command[0]} ended with status {process.returncode}; its messages are above"
+        )
+
+
+def _say(work: Path, run_name: str) -> None:
+    try:
+        at = json.loads((work / "progress.json").read_text(encoding="utf-8"))
+    except OSError:
+        print(f"train {run_name}: Axolotl is starting", flush=True)
+        return
+    print(f"train {run_name}: step {at['step']}/{at['of']}, loss {at['loss']}", flush=True)

@@ -1,0 +1,106 @@
+"""The Axolotl configuration that all runs share, checked against Axolotl's own schema."""
+
+import typing
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import AliasChoices, BaseModel, ValidationError
+
+from holdfast.chat.template import Template, load_tokenizer
+from holdfast.chat.training_template import end_of_turn, training_template
+from holdfast.common.errors import UserError
+from holdfast.common.files import replacing
+from holdfast.common.section import read, value
+from holdfast.common.step import arguments, run
+from holdfast.inference.params import how_loaded
+from holdfast.steps.train.axolotl_config import own_recipe, recipe, unknown_keys
+from holdfast.steps.train.params import Train
+from holdfast.steps.train.run_config import run_config
+
+
+def key_names(model: type[BaseModel]) -> dict[str, Any]:
+    """Every name by which a pydantic model takes a field, with the field's annotation."""
+    names: dict[str, Any] = {}
+    for name, field in model.model_fields.items():
+        names[name] = field.annotation
+        choices = field.validation_alias
+        aliases = choices.choices if isinstance(choices, AliasChoices) else [field.alias, choices]
+        names |= {alias: field.annotation for alias in aliases if isinstance(alias, str)}
+    return names
+
+
+def check_keys(config: dict[str, Any], model: type[BaseModel], where: str) -> None:
+    """Raise UserError for keys that `model`, or the model of a nested section, does not have: pydantic drops them."""
+    names = key_names(model)
+    unknown_keys(config, names, where)
+    for key, content in config.items():
+        nested = [kind for kind in _inside(names[key]) if isinstance(kind, type) and issubclass(kind, BaseModel)]
+        if isinstance(content, dict) and len(nested) == 1:
+            check_keys(content, nested[0], f"{where}{key}.")
+
+
+def _inside(annotation: Any) -> list[Any]:
+    arguments = typing.get_args(annotation)
+    return [kind for argument in arguments for kind in _inside(argument)] if arguments else [annotation]
+
+
+def validate(config: dict[str, Any], where: str) -> None:
+    """Check a complete configuration against Axolotl's own schema. Raises UserError."""
+    from axolotl.cli.config import prepare_plugins
+    from axolotl.utils.config import merge_input_args, validate_config
+    from axolotl.utils.dict import DictDefault
+
+    try:
+        prepare_plugins(DictDefault(config))
+        check_keys(config, merge_input_args()[1], where)
+        validate_config(DictDefault(config))
+    except ValidationError as error:
+        faults = []
+        for fault in error.errors():
+            key, message = ".".join(map(str, fault["loc"])), fault["msg"].removeprefix("Value error, ")
+            faults.append(f"{where}{key}: {message} (found {fault['input']!r:.80})" if key else f"{where}{message}")
+        raise UserError("\n".join(faults)) from error
+    except UserError:
+        raise
+    except Exception as error:  # validators of Axolotl raise what they like
+        raise UserError(f"{where.rstrip('.: ')}: Axolotl refuses the recipe: {error}") from error
+
+
+def with_template(recipe: dict[str, Any], tokenizer: Any, given: bool = False) -> dict[str, Any]:
+    """`recipe` with the chat template and end of turn that the base model's tokenizer needs under Axolotl.
+
+    `given`: the tokenizer's chat template is the user's. A recipe with a template of its own stays as it is.
+    """
+    if recipe.get("chat_template", "tokenizer_default") != "tokenizer_default":
+        return recipe
+    found = dict(recipe)
+    if "eot_tokens" not in recipe and (token := end_of_turn(Template(tokenizer))):
+        found["eot_tokens"] = [token]
+    if (jinja := training_template(Template(tokenizer), given)) is not None:
+        found |= {"chat_template": "jinja", "chat_template_jinja": jinja}
+    return found
+
+
+def main() -> None:
+    args = arguments(__doc__, "base", "recipe")
+    train, loaded = read(args.params, "train", Train), how_loaded(args.params)
+    if train.config is None:
+        composed, where = recipe(train), "params.yaml: train.axolotl."
+    else:
+        try:
+            content = yaml.safe_load(Path(train.config).read_text(encoding="utf-8"))
+        except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+            raise UserError(f"{train.config}: not readable as YAML: {error}") from error
+        where = f"{train.config}: "
+        composed = own_recipe(train.config, content, train, args.base, value(args.params, "random_seed"))
+    composed = with_template(composed, load_tokenizer(args.base, **loaded), loaded["chat_template"] is not None)
+    composed |= {"revision_of_model": loaded["revision"]} if loaded["revision"] is not None else {}
+    composed |= {"trust_remote_code": True} if loaded["trust_remote_code"] else {}
+    validate(run_config(composed, args.base, 0, 1, "train.jsonl", "val.jsonl", "work"), where)
+    with replacing(args.recipe) as aside:
+        aside.write_text(yaml.safe_dump(composed, sort_keys=True, allow_unicode=True), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    run(main)

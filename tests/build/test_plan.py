@@ -1,0 +1,215 @@
+"""`holdfast plan`: why, how much, and that what then runs agrees with it in rows."""
+
+import json
+import shlex
+from collections.abc import Iterator
+from pathlib import Path
+
+import polars as pl
+import pytest
+import yaml
+
+from holdfast.build import plan
+from holdfast.build.plan_rows import Rows, rows_of
+from holdfast.common.files import write_table
+from holdfast.common.ids import row_id
+from holdfast.common.tables import GENERATIONS, INSTRUCTIONS
+from holdfast.params.whole import Params
+from holdfast.steps.evaluate.params import HarnessSuite
+from server import Server, served
+from toy_project import ROOT, Project
+
+GENERATE = (
+    "exec envs/job generate-base --env envs/core.txt --log l -- python -m holdfast.steps.generate"
+    " --params random_seed,generate.samples,generate.sampling,generate.models.base,models.base --model base"
+    " --instructions instructions.parquet --generations generations.parquet --rejected rejected.parquet"
+)
+SCORE = (
+    "exec envs/job score-base --env envs/core.txt --log l -- python -m holdfast.steps.score"
+    " --params random_seed,score.rubric,score.method,score.judges.base,models.base --judge base --rubric rubric.md"
+    " --instructions instructions.parquet --generations generations.parquet --scores scores.parquet"
+)
+
+
+def instructions(count: int) -> pl.DataFrame:
+    rows = [
+        {
+            "instruction_id": row_id(n), "instruction": f"question {n}", "prompt_id": "p", "finish_reason": "stop",
+            "slice": "general", "language": None, "system": None,
+            "messages": [{"role": "user", "content": f"question {n}"}], "count": 1, "tokens": 2,
+        }
+        for n in range(count)
+    ]  # fmt: skip
+    return pl.DataFrame([{key: row.get(key) for key in INSTRUCTIONS} for row in rows], schema=INSTRUCTIONS)
+
+
+@pytest.fixture
+def server() -> Iterator[Server]:
+    with served() as one:
+        yield one
+
+
+@pytest.fixture
+def params(server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Params:
+    values = yaml.safe_load((ROOT / "params.yaml").read_text())
+    rates = {"input_per_million_tokens": 2.0, "output_per_million_tokens": 10.0, "rows_per_s": 10.0}
+    values["models"]["base"] = {"path": "m", "engine": "openai", "url": server.url, "rates": rates}
+    monkeypatch.chdir(tmp_path)
+    Path("params.yaml").write_text(yaml.safe_dump(values))
+    Path("rubric.md").write_text("Good is 5.")
+    return Params.model_validate(values)
+
+
+def run(shell: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The step itself, in this process."""
+    words = shlex.split(shell)
+    words = words[words.index("-m") + 1 :]
+    from holdfast.steps.generate import __main__ as generate
+    from holdfast.steps.score import __main__ as score
+
+    monkeypatch.setattr("sys.argv", words)
+    {"holdfast.steps.generate": generate, "holdfast.steps.score": score}[words[0]].main()
+
+
+def test_what_runs_is_what_was_planned(params: Params, server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    samples, known = params.generate.samples, lambda path: Path(path).exists()
+    for count, asked in ((10, 10), (14, 4), (14, 0), (3, 0)):  # the second time only what is new
+        write_table(instructions(count), "instructions.parquet", INSTRUCTIONS)
+        [planned] = rows_of(GENERATE, params, known)
+        before = server.answered.total()
+        run(GENERATE, monkeypatch)
+        assert server.answered.total() - before == planned.asked == asked * samples
+        assert planned.reused == count * samples - planned.asked
+        assert not planned.estimate
+        assert planned.hours == pytest.approx(planned.asked / 10 / 3600)
+        assert planned.money == pytest.approx((planned.prompt_tokens * 2 + planned.output_tokens * 10) / 1e6)  # type: ignore[operator]
+        [planned] = rows_of(SCORE, params, known)
+        before = server.answered.total()
+        run(SCORE, monkeypatch)
+        assert server.answered.total() - before == planned.asked
+
+
+def test_before_the_inputs_are_there_it_is_an_upper_bound(params: Params) -> None:
+    [planned] = rows_of(GENERATE, params, lambda path: False)
+    assert planned.estimate
+    assert planned.asked == params.reconstruct.samples * params.generate.samples
+    assert planned.output_tokens == planned.asked * params.generate.sampling.max_tokens
+    write_table(instructions(5), "instructions.parquet", INSTRUCTIONS)
+    fresh = pl.DataFrame(
+        [(row_id(n), row_id(n), "base", 0, f"answer {n}", "stop", 1, 1, 0) for n in range(5)],
+        schema={key: GENERATIONS[key] for key in list(GENERATIONS)[:9]}, orient="row",
+    )  # fmt: skip
+    fresh = fresh.with_columns(
+        pl.lit(None, kind).alias(key) for key, kind in GENERATIONS.items() if key not in fresh.columns
+    )
+    write_table(fresh[list(GENERATIONS)], "generations.parquet", GENERATIONS)
+    shell = SCORE.replace("generations.parquet", "generations.parquet another.parquet")
+    exact, upper = rows_of(shell, params, lambda path: path != "another.parquet")
+    assert (exact.asked, exact.estimate) == (5, False)
+    assert (upper.asked, upper.estimate) == (5 * params.generate.samples, True)
+
+
+def test_a_bound_holds_what_is_asked_once_the_inputs_are_there(params: Params) -> None:
+    parsing = params.score.model_copy(update={"method": "parse", "attempts": 3})
+    params = params.model_copy(update={"score": parsing})
+    longest = params.reconstruct.sampling.max_tokens, params.generate.sampling.max_tokens  # tokens
+    [generating], [judging] = (rows_of(shell, params, lambda path: False) for shell in (GENERATE, SCORE))
+    candidates = params.reconstruct.samples * params.generate.samples
+    assert generating.prompt_tokens >= candidates * longest[0]  # type: ignore[operator]
+    assert generating.money == pytest.approx((generating.prompt_tokens * 2 + generating.output_tokens * 10) / 1e6)  # type: ignore[operator]
+    assert judging.asked == candidates * 3
+    rubric = Path("rubric.md").stat().st_size // 4
+    assert judging.prompt_tokens >= judging.asked * (sum(longest) + rubric)  # type: ignore[operator]
+
+    count, texts = 5, ["four" * tokens for tokens in longest]
+    one = instructions(count).with_columns(messages=pl.lit([{"role": "user", "content": texts[0]}]))
+    write_table(one, "instructions.parquet", INSTRUCTIONS)
+    written = pl.DataFrame(
+        {"candidate_id": [row_id(n) for n in range(count)], "instruction_id": one["instruction_id"],
+         "response": [f"{n}{texts[1][1:]}" for n in range(count)]}
+    )  # fmt: skip
+    whole = {
+        name: written[name] if name in written.columns else pl.lit(None, kind) for name, kind in GENERATIONS.items()
+    }
+    write_table(written.select(**whole), "generations.parquet", GENERATIONS)
+    [counted] = rows_of(SCORE, params, lambda path: True)
+    assert (counted.asked, counted.estimate) == (count * 3, True), "each may be asked three times"
+    assert counted.prompt_tokens * judging.asked <= judging.prompt_tokens * counted.asked  # type: ignore[operator]
+    greedy = params.score.sampling.model_copy(update={"temperature": 0.0})
+    params = params.model_copy(update={"score": parsing.model_copy(update={"sampling": greedy})})
+    [once] = rows_of(SCORE, params, lambda path: True)
+    assert (once.asked, once.estimate) == (count, False)
+
+
+def test_the_harness_is_said_not_to_be_counted(params: Params) -> None:
+    suites = params.evaluate.suites | {"mmlu": HarnessSuite(kind="lm_eval", tasks=["mmlu"])}
+    params = params.model_copy(update={"evaluate": params.evaluate.model_copy(update={"suites": suites})})
+    shell = "envs/job evaluate-base -- python -m holdfast.steps.evaluate --params base --arm base --model m"
+    rows = rows_of(shell, params, lambda path: False)
+    assert [row.asked for row in rows] == [None, None]
+    assert rows[1].uncounted == "mmlu: the harness's requests are not counted"
+
+
+def test_a_training_job_needs_the_gpus_of_train(params: Params) -> None:
+    params = params.model_copy(update={"train": params.train.model_copy(update={"gpus": 8})})
+    assert plan.gpus_of("exec envs/job train-a -- python -m holdfast.steps.train --params train", [], params) == 8
+    assert plan.gpus_of("exec envs/job mix-a -- python -m holdfast.steps.mix --params train", [], params) == 0
+
+
+def test_a_job_without_a_model_asks_nothing(params: Params) -> None:
+    assert rows_of(GENERATE.replace("steps.generate", "steps.mix"), params, lambda path: True) == []
+
+
+def test_the_text_says_what_counts() -> None:
+    row = Rows("base", 1000, 500, 20_000, 64_000, 0.5, 1.25, True)
+    steps = [
+        plan.Planned("generate-base", True, ["generate.samples: 3 → 4"], [row], 0.5, 2),
+        plan.Planned("filter", False, ["after generate-base"], [], None, 0),
+    ]
+    assert list(plan.text(steps)) == [
+        "generate-base: 30 minutes on 2 GPUs",
+        "    generate.samples: 3 → 4",
+        "    base: at most 1000 rows to ask, 500 reused; tokens: up to about 20000 in, at most 64000 out,"
+        " up to about 1.25 money",
+        "filter (if what it reads changes)",
+        "    after generate-base",
+        "2 jobs: at most 1000 model calls, 500 rows reused, at most 64000 output tokens, 30 minutes,"
+        " 1.0 GPU-hours, 1 jobs of unknown duration, up to about 1.25 money",
+    ]
+    training = plan.Planned("train-mixed", True, ["never built"], [], None, 8)
+    assert list(plan.text([training]))[-1].endswith("0 seconds, 1 jobs of unknown duration (1 of them on GPUs)")
+    harness = row._replace(asked=None, money=0.0, uncounted="mmlu: the harness's requests are not counted")
+    said = list(plan.text([*steps, plan.Planned("evaluate-base", True, ["never built"], [row, harness], None, 2)]))
+    assert said[-2] == "    base: mmlu: the harness's requests are not counted"
+    assert "at most" not in said[-1]
+    assert "up to" not in said[-1]
+    assert said[-1].endswith("and what is not counted above")
+    assert list(plan.text([])) == ["Nothing to do: everything is up to date."]
+
+
+def test_only_the_leaves_that_differ_are_named() -> None:
+    before, now = {"a": {"b": 1, "c": 2}}, {"a": {"b": 1, "c": 3}, "d": [1]}
+    assert list(plan.parameter_changes("x", before, now)) == ["x.a.c: 2 → 3", "x.d: (absent) → [1]"]
+
+
+@pytest.mark.workflow
+def test_reasons_in_a_project(toy: Project) -> None:
+    def planned() -> dict[str, dict[str, object]]:
+        return {
+            step["stage"]: step for step in json.loads(toy.run("python", "-m", "holdfast.cli", "plan", "--json").stdout)
+        }
+
+    assert planned() == {}
+    text = (toy.folder / "params.yaml").read_text()
+    (toy.folder / "params.yaml").write_text(text.replace("scholar: {temperature: 1.0}", "scholar: {temperature: 0.5}"))
+    code = toy.folder / "src/holdfast/toy/report.py"
+    code.write_text(code.read_text() + "# comment\n")
+    (toy.folder / "data/clean/instructions.txt").unlink()
+    found = planned()
+    assert found["generate-scholar"]["why"] == ["generate.models.scholar.temperature: 1.0 → 0.5"]
+    assert found["generate-scholar"]["certain"]
+    assert found["filter"]["why"] == ["after generate-scholar"]
+    assert not found["filter"]["certain"]
+    assert any(str(reason).startswith("src/holdfast/toy/report.py: ") for reason in found["report"]["why"])  # type: ignore[attr-defined]
+    assert "generate-base" not in found
+    assert float(str(found["train-mixed"]["hours"])) > 0  # as long as last time

@@ -1,0 +1,88 @@
+"""`holdfast prefix`, as a user runs it: a folder with a tokenizer only."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from holdfast.cli.prefix import visible
+from small_tokenizers import tokenizer
+from templates import SHAPES
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    (tmp_path / "params.yaml").write_text("base: mine\nmodels: {mine: {path: model}}\n")
+    tokenizer(SHAPES["llama3_dated"]).save_pretrained(tmp_path / "model")
+    (tmp_path / "model" / "generation_config.json").write_text('{"eos_token_id": [1, 0]}')
+    tokenizer(SHAPES["no_template"]).save_pretrained(tmp_path / "plain")
+    (tmp_path / "below").mkdir()
+    return tmp_path
+
+
+def prefix(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "holdfast.cli", "prefix", *words],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        env=os.environ | {"PYTHONPATH": str(ROOT / "src"), "HF_HUB_OFFLINE": "1"},
+    )
+
+
+def test_json_has_the_fields(project: Path) -> None:
+    done = prefix(project, "model", "--json", "--date", "2024-03-05")
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    shape = SHAPES["llama3_dated"]
+    assert found["prefix_text"] == shape.prefix
+    assert found["assistant_text"] == shape.assistant
+    assert found["prefix_ids"][0] == 0
+    assert len(found["stop_ids"]) == 3  # the end of the turn, and both ends of a sequence
+    assert found["stop_ids"][1:] == [1, 0]
+
+
+def test_for_a_person_white_space_is_visible(project: Path) -> None:
+    done = prefix(project, "mine", "--system", "Be brief.", "--date", "2024-03-05")
+    assert done.returncode == 0, done.stderr
+    assert "⏎⏎Be brief.<|eot_id|><|start_header_id|>user<|end_header_id|>⏎⏎\n" in done.stdout
+    assert "sample" not in done.stdout  # there are no weights
+    assert visible("  a b \n") == "␣␣a b ⏎"
+    assert visible("  ") == "␣␣"
+
+
+def test_a_path_counts_from_where_the_user_stands(project: Path) -> None:
+    done = prefix(project / "below", "../model", "--json")
+    assert done.returncode == 0, done.stderr
+
+
+def test_no_template_is_refused_with_the_way_out(project: Path) -> None:
+    assert "no chat template" in json.loads(prefix(project, "plain", "--json").stdout)["refused"]
+    done = prefix(project, "plain")
+    assert done.returncode == 1
+    assert "seed.examples" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("words", [["./missing"], ["below"], ["model", "--option", "x"]])
+def test_bad_input_is_one_message(project: Path, words: list[str]) -> None:
+    done = prefix(project, *words)
+    assert done.returncode == 1
+    assert done.stderr.startswith("error: ")
+    assert "Traceback" not in done.stderr
+
+
+def test_code_that_comes_with_a_tokenizer_does_not_run(project: Path) -> None:
+    settings = project / "model" / "tokenizer_config.json"
+    wanted = {"tokenizer_class": "Theirs", "auto_map": {"AutoTokenizer": ["theirs.Theirs", None]}}
+    settings.write_text(json.dumps(json.loads(settings.read_text()) | wanted))
+    (project / "model" / "theirs.py").write_text("open('ran', 'w')\nclass Theirs: pass\n")
+    done = prefix(project, "model", "--json")
+    assert done.returncode == 1
+    assert "custom code" in done.stderr
+    assert not (project / "ran").exists()

@@ -1,0 +1,243 @@
+"""The launcher of the pinned environments, tried on tiny ones."""
+
+import importlib.machinery
+import importlib.util
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+import zipfile
+from pathlib import Path
+
+import pytest
+
+ENVS = Path(__file__).parents[2] / "envs"
+MARKER = ".holdfast-done"
+# stands in for uv: notes what is asked, and can be slow
+SPY = """#!/bin/sh
+echo "$1 $2" >> {log}
+if [ "$1" = pip ] && [ -e {slow} ]; then echo waiting >> {log}; sleep 1.5; fi
+exec {uv} "$@"
+"""
+
+
+def load(name):
+    loader = importlib.machinery.SourceFileLoader(name.replace("-", "_"), str(ENVS / name))
+    module = importlib.util.module_from_spec(importlib.util.spec_from_loader(loader.name, loader))
+    loader.exec_module(module)
+    return module
+
+
+class Checkout:
+    """A checkout with the real launcher and made-up environments."""
+
+    def __init__(self, root):
+        self.root, self.cache, self.log, self.slow = root, root / "cache", root / "log", root / "slow"
+        (root / "envs").mkdir(parents=True)
+        for name in ("in-env", "building.py"):
+            shutil.copy(ENVS / name, root / "envs" / name)
+        tools = Path(load("building.py").uv(load("in-env").cache()))
+        copy = self.cache / tools.parent.name
+        (copy / "bin").mkdir(parents=True)
+        (copy / "bin/python").symlink_to(tools / "python")
+        (copy / "bin/uv").write_text(SPY.format(log=self.log, slow=self.slow, uv=tools / "uv"))
+        (copy / "bin/uv").chmod(0o755)
+        (copy / MARKER).touch()
+        self.write("tiny.txt", "six==1.17.0\n")
+
+    def write(self, name, text):
+        (self.root / "envs" / name).write_text(text)
+
+    def start(self, *words, **more):
+        env = {k: v for k, v in os.environ.items() if k not in ("GREETING", "PYTHONPATH")}
+        env |= {"HOLDFAST_ENVS": str(self.cache)} | more
+        command = [sys.executable, self.root / "envs/in-env", *words]
+        return subprocess.Popen(command, env=env, cwd=self.root, text=True, stdout=-1, stderr=-1)
+
+    def run(self, *words, **more):
+        process = self.start(*words, **more)
+        out, err = process.communicate(timeout=60)
+        return process.returncode, out.strip(), err
+
+    def built(self):
+        return self.log.read_text().count("venv ") if self.log.exists() else 0
+
+    def folders(self):
+        return [p for p in self.cache.glob("tiny-*") if p.is_dir()]
+
+
+@pytest.fixture
+def checkout(tmp_path):
+    return Checkout(tmp_path / "here")
+
+
+def test_runs_in_the_environment(checkout):
+    code, out, err = checkout.run("tiny", "python", "-c", "import six, sys; print(six.__version__); sys.exit(7)")
+    assert (code, out) == (7, "1.17.0")
+    assert "building environment tiny" in err
+    assert checkout.run(
+        "tiny", "sh", "-c", "command -v python; echo $VIRTUAL_ENV; echo $PYTHONPATH", PYTHONPATH="/x"
+    ) == (
+        0,
+        f"{checkout.folders()[0]}/bin/python\n{checkout.folders()[0]}\n{checkout.root}/src:/x",
+        "",
+    )
+    assert checkout.built() == 1
+    assert checkout.run("--path", "tiny")[1] == str(checkout.folders()[0])
+
+
+def test_compiled_at_once(checkout):
+    path = Path(checkout.run("--path", "tiny", PYTHONDONTWRITEBYTECODE="1")[1])
+    assert list(path.glob("lib/python3.11/site-packages/__pycache__/six*.pyc"))
+
+
+def test_settings_give_way_to_the_users(checkout):
+    checkout.write("tiny.env", "# why\nGREETING=hello = you\n\nOTHER=1\n")
+    assert checkout.run("tiny", "sh", "-c", "echo $GREETING $OTHER")[1] == "hello = you 1"
+    assert checkout.run("tiny", "sh", "-c", "echo $GREETING $OTHER", GREETING="mine")[1] == "mine 1"
+
+
+def test_signals_and_unknown_commands_pass_through(checkout):
+    checkout.run("--path", "tiny")
+    process = checkout.start("tiny", "sh", "-c", "echo up; exec sleep 30")
+    assert process.stdout.readline() == "up\n"
+    process.send_signal(signal.SIGTERM)
+    process.communicate(timeout=10)
+    assert process.returncode == -signal.SIGTERM
+    code, _, err = checkout.run("tiny", "no-such-command")
+    assert code == 127
+    assert "tiny has no command 'no-such-command'" in err
+
+
+def test_two_at_once_build_once(checkout):
+    both = [checkout.start("tiny", "python", "-c", "import six; print(six.__version__)") for _ in range(2)]
+    ends = [process.communicate(timeout=60) for process in both]
+    assert [out for out, _ in ends] == ["1.17.0\n"] * 2
+    assert checkout.built() == 1
+    assert sum("waiting for another process" in err for _, err in ends) == 1
+
+
+def test_killed_half_way_is_built_again(checkout):
+    checkout.slow.touch()
+    process = checkout.start("--path", "tiny")
+    while not (checkout.log.exists() and "waiting" in checkout.log.read_text()):
+        assert process.poll() is None
+        time.sleep(0.01)
+    process.kill()
+    process.wait()
+    checkout.slow.unlink()
+    (half,) = checkout.folders()
+    assert not (half / MARKER).exists()
+    (half / "litter").touch()
+    code, out, err = checkout.run("tiny", "python", "-c", "import six; print(six.__version__)")
+    assert (code, out) == (0, "1.17.0")
+    assert "waiting for another process" in err  # the orphaned installer was let finish first
+    assert checkout.built() == 2
+    assert not (half / "litter").exists()
+    process.stdout.close()
+    process.stderr.close()
+
+
+def test_changed_pin_is_another_folder(checkout):
+    old = checkout.run("--path", "tiny")[1]
+    checkout.write("tiny.txt", "six==1.16.0\n")
+    new = checkout.run("--path", "tiny")[1]
+    assert old != new
+    assert checkout.run("tiny", "python", "-c", "import six; print(six.__version__)")[1] == "1.16.0"
+    checkout.write("tiny.txt", "six==1.17.0\n")
+    assert checkout.run("--path", "tiny")[1] == old
+    assert checkout.built() == 2
+
+
+def test_unknown_environment_names_the_known(checkout):
+    checkout.write("other.txt", "")
+    code, _, err = checkout.run("tinny", "true")
+    assert code == 1
+    assert err == "holdfast: no environment 'tinny'; known: other, tiny\n"
+    code, _, err = checkout.run("tiny")
+    assert code == 1
+    assert "envs/in-env NAME COMMAND" in err
+
+
+def test_failing_install_leaves_nothing(checkout):
+    checkout.write("tiny.txt", "six==0.0.999\n")
+    for _ in range(2):
+        code, out, err = checkout.run("--path", "tiny")
+        assert (code, out) == (1, "")
+        assert "six==0.0.999" in err  # the installer's own words
+        assert "installing envs/tiny.txt failed" in err
+        assert checkout.folders() == []
+    checkout.write("tiny.txt", "six==1.17.0\n")
+    assert checkout.run("tiny", "true")[0] == 0
+
+
+def test_pips_configuration_reaches_uv(checkout):
+    """Without an index, only from a folder: as pip was told, in the environment and in a file."""
+    wheel = checkout.root / "wheels/holdfast_test_thing-1.0-py3-none-any.whl"
+    wheel.parent.mkdir()
+    with zipfile.ZipFile(wheel, "w") as file:
+        about = "holdfast_test_thing-1.0.dist-info/"
+        file.writestr("holdfast_test_thing.py", "here = True\n")
+        file.writestr(about + "METADATA", "Metadata-Version: 2.1\nName: holdfast-test-thing\nVersion: 1.0\n")
+        file.writestr(about + "WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
+        file.writestr(about + "RECORD", "")
+    checkout.write("tiny.txt", "holdfast-test-thing==1.0\n")
+    settings = checkout.root / "pip.conf"
+    settings.write_text("[global]\nno-index = true\n")
+    more = {"PIP_CONFIG_FILE": str(settings), "PIP_FIND_LINKS": str(wheel.parent)}
+    code, out, err = checkout.run("tiny", "python", "-c", "import holdfast_test_thing as t; print(t.here)", **more)
+    assert (code, out) == (0, "True"), err
+
+
+def test_link_and_the_holdfast_command(checkout, monkeypatch):
+    checkout.write("core.txt", "six==1.17.0\n")
+    venv = checkout.root / ".venv"
+    venv.mkdir()
+    assert "folder of your own" in checkout.run("--link")[2]
+    venv.rmdir()
+    for _ in range(2):
+        assert checkout.run("--link")[0] == 0
+        assert str(venv.resolve()) == checkout.run("--path", "core")[1]
+    below = checkout.root / "src/holdfast"
+    below.mkdir(parents=True)
+    (below / "cli.py").write_text("def main():\n    print('cli')\n    return 3\n")
+    monkeypatch.delenv("PYTHONPATH", raising=False)
+    done = subprocess.run([venv / "bin/holdfast"], cwd=below, capture_output=True, text=True)
+    assert (done.returncode, done.stdout) == (3, "cli\n"), done.stderr
+    done = subprocess.run([venv / "bin/holdfast"], cwd="/", capture_output=True, text=True)
+    assert done.returncode == 1
+    assert "inside a checkout" in done.stderr
+
+
+def test_compile(checkout):
+    checkout.write("tiny.in", "# exclude: six\n# no-deps: thing==2\npython-dateutil==2.9.0.post0\n")
+    checkout.write("tiny.txt", "")
+    assert checkout.run("--compile", "tiny")[0] == 0
+    lines = (checkout.root / "envs/tiny.txt").read_text().splitlines()
+    assert lines[0].startswith("# made by 'envs/in-env --compile tiny'")
+    assert lines[1:] == ["python-dateutil==2.9.0.post0", "thing==2"]
+
+
+def pins(path):
+    return [line for line in path.read_text().splitlines() if not line.startswith("#")]
+
+
+@pytest.mark.parametrize("path", sorted(ENVS.glob("*.in")), ids=lambda path: path.stem)
+def test_lists_are_complete_and_portable(path):
+    listed = pins(path.with_suffix(".txt"))
+    assert all(re.fullmatch(r"[A-Za-z0-9._-]+==[A-Za-z0-9.]+", line) for line in listed)  # no hosts, no local builds
+    names = {line.split("==")[0] for line in listed}
+    for line in pins(path):
+        name, *version = re.sub(r"\[.*\]", "", line).split("==")
+        if line and line[0].isalpha():
+            plain = re.split(r"[<>=]", name)[0].lower().replace("_", "-").replace(".", "-")
+            assert plain in names
+            assert not version or f"{plain}=={version[0]}" in listed
+
+
+def test_dev_is_core_and_more():
+    assert set(pins(ENVS / "core.txt")) < set(pins(ENVS / "dev.txt"))
+    assert not any(line.startswith(("torch==", "vllm")) for line in pins(ENVS / "dev.txt"))

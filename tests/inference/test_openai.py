@@ -1,0 +1,230 @@
+"""The engine for OpenAI-compatible endpoints, against a server that misbehaves."""
+
+import asyncio
+import json
+import re
+import time
+
+import pytest
+
+from holdfast.common.errors import UserError
+from holdfast.inference.ask import Request, ask
+from holdfast.inference.engines import openai
+from holdfast.inference.engines.openai import Pace
+from holdfast.inference.engines.openai_api import body_of, retry_after
+from holdfast.inference.params import Model, Rates, Sampling
+from server import often_wrong, served
+
+SAMPLING = Sampling(max_tokens=8)
+
+
+@pytest.fixture(autouse=True)
+def _here(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(openai, "BACKOFF_S", 0.002)
+    openai.SPENT.clear()
+
+
+def questions(count, start=0):
+    return [Request(f"r{i}", None, (("user", f"question {i}"),), i, SAMPLING) for i in range(start, start + count)]
+
+
+def model(server, **settings):
+    return Model(path="m", engine="openai", url=server.url, **settings)
+
+
+def test_all_rows_arrive_once_from_a_misbehaving_server():
+    with served(often_wrong()) as server:
+        asked = questions(1000)
+        answers = ask("m", model(server, concurrency=32), asked, len(asked), step="test").collect()
+    assert answers["id"].to_list() == [request.id for request in asked]
+    assert answers["error"].null_count() == 1000
+    assert answers["text"].to_list() == [f"answer {i} to question {i}" for i in range(1000)]
+    assert set(server.answered.values()) == {1}
+    assert sum(server.tries.values()) > 1050
+    assert server.most_in_flight <= 32
+
+
+def test_a_row_that_always_fails_ends_with_its_reason_after_bounded_tries(capsys):
+    def misbehave(body, attempt):
+        return (500, {}, "broken inside") if body["messages"][0]["content"] == "question 7" else None
+
+    with served(misbehave) as server:
+        asked = questions(100)
+        answers = ask("m", model(server), asked, 100, step="test").collect()
+        failed = answers.filter(answers["error"].is_not_null())
+        assert failed.select("id", "error", "detail").rows() == [("r7", "http_500", "HTTP 500: broken inside")]
+        assert failed["finish_reason"].to_list() == ["error"]
+        assert server.tries["question 7"] == openai.TRIES
+        assert "1 rows failed for good" in capsys.readouterr().out
+        server.misbehave = lambda body, attempt: None
+        again = ask("m", model(server), asked, 100, step="test").collect()
+    assert again["error"].null_count() == 100, "a fault that may pass is asked again"
+    assert sum(server.answered.values()) == 100
+
+
+def test_too_many_failures_stop_the_step_with_the_evidence():
+    def misbehave(body, attempt):
+        number = int(body["messages"][0]["content"].split()[1])
+        return (422, {}, '{"error": "bad words"}') if number % 5 == 0 else None
+
+    with served(misbehave) as server:
+        with pytest.raises(UserError, match=r"rows failed, more than max_failed_share \(0\.1\).*refused.*bad words"):
+            ask("m", model(server, max_failed_share=0.1), questions(200), 200, step="test")
+        fine = ask("m", model(server, max_failed_share=0.3), questions(200), 200, step="test").collect()
+    assert fine["error"].value_counts().sort("error").rows() == [(None, 160), ("refused", 40)]
+    doubled = sum(count - 1 for count in server.answered.values())
+    assert doubled <= model(server).concurrency, "only what was in flight at the stop is asked again"
+
+
+def test_a_prompt_too_long_is_known_by_the_endpoint_s_words():
+    with served(lambda b, n: (400, {}, "This model's maximum context length is 10 tokens")) as server:
+        answers = ask("m", model(server, max_failed_share=1.0), questions(1), 1, step="test").collect()
+        assert answers["error"].to_list() == ["prompt_too_long"]
+        ask("m", model(server, max_failed_share=1.0), questions(1), 1, step="test")
+    assert server.tries["question 0"] == 1, "it would be too long again"
+
+
+def test_retry_after_is_heeded():
+    with served(lambda b, n: (429, {"Retry-After": "1"}, "wait") if n == 1 else None) as server:
+        begun = time.monotonic()
+        ask("m", model(server), questions(1), 1, step="test")
+        assert time.monotonic() - begun >= 1
+    assert retry_after("7") == 7
+    assert 3000 < retry_after("Fri, 31 Dec 2100 23:59:59 GMT") <= 3600
+    assert [retry_after(text) for text in (None, "", "soon", "-3", "nan", "inf")] == [0] * 6
+
+
+def test_the_spending_cap_stops_cleanly_and_the_next_run_goes_on():
+    rates = Rates(input_per_million_tokens=1e6, output_per_million_tokens=1e6)  # one unit of money a token
+    with served() as server:
+        capped = model(server, rates=rates, spending_cap=200.0, concurrency=4)
+        with pytest.raises(UserError, match=r"spending_cap \(200\) reached: (\d+)") as stopped:
+            ask("m", capped, questions(100), 100, step="test")
+        first = sum(server.answered.values())
+        assert 10 < first < 100
+        assert float(re.search(r"(\d+) spent", str(stopped.value))[1]) <= 200
+        with pytest.raises(UserError, match="spent in this job"):
+            ask("m", capped, questions(100), 100, step="test")
+        again = sum(server.answered.values())
+        assert again < 1.5 * first, "what a model spent counts over all that a job asks"
+        openai.SPENT.clear()  # as in another job
+        with pytest.raises(UserError, match="spending_cap"):
+            ask("m", capped, questions(100), 100, step="test")
+        assert 1.5 * first < sum(server.answered.values()) < 100
+        ask("m", model(server, rates=rates), questions(100), 100, step="test")
+    assert set(server.answered.values()) == {1}
+    with pytest.raises(UserError, match="spending_cap: needs models"):
+        ask("m", model(server, spending_cap=1.0), questions(101), 101, step="test")
+
+
+def test_the_key_comes_from_the_environment_and_is_shown_nowhere(monkeypatch, tmp_path, capfd):
+    monkeypatch.setenv("TEST_KEY", "sk-very-secret")
+    with served() as server:
+        keyed = model(server, api_key_env="TEST_KEY")
+        ask("m", keyed, questions(3), 3, step="test")
+        assert {headers["authorization"] for headers in server.headers} == {"Bearer sk-very-secret"}
+        server.misbehave = lambda b, n: (401, {}, "Incorrect key sk-very-secret")
+        with pytest.raises(UserError, match=r"refuses us: HTTP 401: Incorrect key \[key\]; check TEST_KEY") as refused:
+            ask("m", keyed, questions(3, start=3), 3, step="test")
+        server.misbehave = lambda b, n: (400, {}, "bad sk-very-secret")
+        ask("m", keyed.model_copy(update={"max_failed_share": 1.0}), questions(3, start=6), 3, step="test")
+    shown = capfd.readouterr()
+    assert "very-secret" not in str(refused.value) + shown.out + shown.err
+    assert not [path for path in tmp_path.rglob("*") if path.is_file() and b"very-secret" in path.read_bytes()]
+    monkeypatch.delenv("TEST_KEY")
+    with pytest.raises(UserError, match="TEST_KEY holds no API key"):
+        ask("m", keyed, questions(1, start=99), 1, step="test")
+
+
+@pytest.mark.parametrize("ending", ["\n", "\r", "\r\n", " "])
+def test_a_key_may_end_as_a_line_does(monkeypatch, ending):
+    monkeypatch.setenv("TEST_KEY", f"sk-very-secret{ending}")
+    with served() as server:
+        ask("m", model(server, api_key_env="TEST_KEY"), questions(1), 1, step="test")
+        assert {headers["authorization"] for headers in server.headers} == {"Bearer sk-very-secret"}
+
+
+@pytest.mark.parametrize("key", ["sk-very\nsecret", "sk-very\x7fsecret", "sk-very-sécret"])
+def test_a_key_that_no_header_carries_is_refused_unshown(monkeypatch, capfd, key):
+    monkeypatch.setenv("TEST_KEY", key)
+    with served() as server, pytest.raises(UserError, match="TEST_KEY holds characters other than") as refused:
+        ask("m", model(server, api_key_env="TEST_KEY"), questions(1), 1, step="test")
+    assert not server.headers
+    shown = capfd.readouterr()
+    assert "sk-very" not in str(refused.value) + shown.out + shown.err
+
+
+def test_a_failing_connection_does_not_show_the_key(monkeypatch):
+    monkeypatch.setenv("TEST_KEY", "sk-very-secret")
+    monkeypatch.setattr(openai, "TRIES", 1)
+    bad = (200, {"sk-very-secret bad": "x"}, "")
+    with served(lambda b, n: bad) as server, pytest.raises(UserError, match="does not answer") as stopped:
+        ask("m", model(server, api_key_env="TEST_KEY"), questions(1), 1, step="test")
+    assert "very-secret" not in str(stopped.value)
+
+
+def test_a_body_that_is_not_what_its_headers_say_is_asked_again(monkeypatch):
+    garbage = (200, {"Content-Encoding": "gzip"}, "this is not gzip")
+    with served(lambda b, n: garbage if n <= 2 else None) as server:
+        answers = ask("m", model(server), questions(3), 3, step="test").collect()
+        assert answers["error"].null_count() == 3
+        assert set(server.tries.values()) == {3}
+        monkeypatch.setattr(openai, "TRIES", 2)
+        server.misbehave = lambda b, n: garbage
+        patient = model(server, max_failed_share=1.0)
+        failed = ask("m", patient, questions(1, start=9), 1, step="test").collect()
+    assert failed["error"].to_list() == ["unusable_answer"]
+    assert "DecodingError" in failed["detail"][0]
+
+
+@pytest.mark.parametrize("url", ["http://[::1/v1", "localhost:8000/v1", "http://host:port/v1", "http://a\nb/v1"])
+def test_a_url_that_is_none_is_refused_at_once(url):
+    wrong = Model(path="m", engine="openai", url=url)
+    with pytest.raises(UserError, match=r"is no address to ask.*correct models\.m\.url"):
+        ask("m", wrong, questions(1), 1, step="test")
+
+
+def test_an_endpoint_that_is_not_there_is_named(monkeypatch):
+    monkeypatch.setattr(openai, "TRIES", 2)
+    nowhere = Model(path="m", engine="openai", url="http://127.0.0.1:9/v1")
+    with pytest.raises(UserError, match=r"http://127.0.0.1:9/v1 does not answer: ConnectError.*is it running"):
+        ask("m", nowhere, questions(5), 5, step="test")
+
+
+def test_first_token_log_probabilities():
+    request = Request("r", None, (("user", "rate"),), 0, SAMPLING, (), ("1", "3", "x"))
+    with served() as server:
+        assert ask("m", model(server), [request], 1, step="test").collect()["logprobs"].to_list() == [
+            [-1.0, -3.0, float("-inf")]
+        ]
+
+
+@pytest.mark.parametrize(("per_minute", "costs"), [(60.0, [1, 1, 1, 1]), (600.0, [10, 5, 20])])
+def test_a_pace_books_what_was_spent(monkeypatch, per_minute, costs):
+    slept = []
+
+    async def sleep(seconds):
+        slept.append(seconds)
+
+    monkeypatch.setattr(openai.asyncio, "sleep", sleep)
+    monkeypatch.setattr(openai.time, "monotonic", lambda: 100.0)
+    pace = Pace(per_minute)
+    for cost in costs:
+        asyncio.run(pace.wait(cost))
+    assert slept == pytest.approx([sum(costs[:i]) * 60 / per_minute for i in range(len(costs))])
+    pace.settle(costs[0], 0)
+    assert pace.free_at == pytest.approx(100 + sum(costs[1:]) * 60 / per_minute)
+
+
+def test_tools_and_switches_are_sent_only_where_there_are_some():
+    settings = Model(path="m", engine="openai", url="http://x/v1")
+    (request,) = questions(1)
+    tools = [{"type": "function", "function": {"name": "look_up"}}]
+    plain = body_of(settings, request)[1]
+    shown = body_of(settings, request._replace(rendering=json.dumps({"tools": tools, "enable_thinking": True})))[1]
+    new = {"tools": tools, "tool_choice": "none", "chat_template_kwargs": {"enable_thinking": True}}
+    assert shown == plain | new
+    assert not set(new) & set(plain)
+    dropped = settings.model_copy(update={"engine_args": {"tool_choice": None, "chat_template_kwargs": None}})
+    assert body_of(dropped, request._replace(rendering=json.dumps({"tools": tools})))[1] == plain | {"tools": tools}

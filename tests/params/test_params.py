@@ -1,0 +1,232 @@
+"""params.yaml is checked whole, before anything runs."""
+
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from ruamel.yaml import YAML
+
+from holdfast.common import section
+from holdfast.common.errors import UserError
+from holdfast.params import whole
+from toy_project import ROOT
+
+SHIPPED = (ROOT / "params.yaml").read_text()
+
+
+def faults(tmp_path: Path, *edits: tuple[str, str]) -> list[str]:
+    text = SHIPPED
+    for old, new in edits:
+        assert old in text
+        text = text.replace(old, new, 1)
+    path = tmp_path / "params.yaml"
+    path.write_text(text)
+    with pytest.raises(UserError) as raised:
+        whole.validate(str(path))
+    return str(raised.value).replace(f"{path}: ", "").splitlines()
+
+
+@pytest.fixture(autouse=True)
+def _in_the_project(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(ROOT)
+
+
+def test_the_shipped_file_is_valid() -> None:
+    assert whole.validate().base == "base"
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "fault"),
+    [
+        ("temperature: 0.8", "temprature: 0.8", "generate.sampling.temprature: no such key; did you mean temperature?"),
+        ("kind: exact}", "kind: exact, mesures: general}", "no such key; did you mean measures?"),
+        ("kind: exact}", "kind: exakt}", "input tag 'exakt' found using 'kind' does not match"),
+        (
+            "method: expected",
+            "method: guessed",
+            "score.method: input should be 'expected' or 'parse' (found 'guessed')",
+        ),
+        ("samples: 2000", "samples: '2000'", "seed.samples: input should be a valid integer (found '2000')"),
+        ("samples: 2000", "samples: 0", "seed.samples: input should be greater than or equal to 1 (found 0)"),
+        ("\narms:", "\narns:", "arns: no such key; did you mean arms?"),
+        (
+            "\n    scholar: {}",
+            "\n    scholr: {}",
+            "generate.models: scholr is not defined in models; did you mean scholar?",
+        ),
+        (
+            "rehearsal: 0.83",
+            "rehersal: 0.83",
+            "arms.rehearsed.sources: rehersal is not defined in sources; did you mean",
+        ),
+        ("gated: [rehearsed]", "gated: [rehersed]", "report.gated: rehersed is not defined in arms; did you mean"),
+        ("selected: {aggregate", "cube: {aggregate", "filter.cube: this name is taken"),
+        ("  domain_only:", "  summary:", "arms.summary: this name is taken"),
+        ("  domain_only:", "  Domain-Only:", "arms.Domain-Only"),
+        ("path: models/sandbox/scholar", "path: models/mine", "models.scholar.path: models/mine does not exist"),
+        ("policy: [outputs_may_train]", "policy: []", "policy.require asks for ['outputs_may_train']"),
+        ("inference: inference", "inference: inferrence", "environments: envs/inferrence.txt does not exist"),
+    ],
+)
+def test_a_fault_is_named_with_its_key(tmp_path: Path, old: str, new: str, fault: str) -> None:
+    assert any(fault in line for line in faults(tmp_path, (old, new)))
+
+
+COMMITTEE = " # what one model does differently\n    base: {}\n    scholar: {}\n    novice: {}"
+JUDGES = "\n    base: {}\n    scholar: {}\n    novice: {}\n\nfilter"
+DOMAIN_ONLY = "  domain_only:\n    sources: {domain: 1.0}"
+REHEARSED = "sources: {rehearsal: 0.83, domain: 0.17}"
+SCHOLAR = "path: models/sandbox/scholar\n    engine: vllm"
+ENDPOINT = "path: gpt\n    engine: openai"
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "fault"),
+    [
+        ("mix: {}", "mix: {size_from: tickets}", "arms.rehearsed: nothing sets its size: it has no source 'tickets'"),
+        (
+            REHEARSED,
+            f"{REHEARSED}\n    size_from: public",
+            "arms.rehearsed: nothing sets its size: it has no source 'public'",
+        ),
+        (
+            REHEARSED,
+            f"{REHEARSED}\n    size_from: domain\n    budget: 10",
+            "arms.rehearsed: budget and size_from both set the size; keep one",
+        ),
+        (SCHOLAR, ENDPOINT, "models.scholar.url: is missing; add the endpoint's address"),
+        (
+            SCHOLAR,
+            f"{ENDPOINT}\n    url: http://here/v1\n    spending_cap: 5.0",
+            "models.scholar.spending_cap: needs models.scholar.rates to count money by",
+        ),
+        (
+            "path: models/sandbox/base\n    engine: vllm",
+            f"{ENDPOINT}\n    url: http://here/v1",
+            "base: base is behind an endpoint",
+        ),
+        ("precision: float32", "precision: float32\n  adapter: lora\n  merge: false", "train.merge: false would leave"),
+        (COMMITTEE, " {}", "generate.models: is empty"),
+        (JUDGES, " {}\n\nfilter", "score.judges: is empty"),
+        (
+            "\n    general: {path: data/sandbox/general.jsonl, kind: exact}"
+            "\n    domain: {path: data/sandbox/domain.jsonl, kind: exact, measures: domain}",
+            " {}",
+            "evaluate.suites: is empty; name at least one",
+        ),
+        (
+            "report:",
+            "report:\n  reference: domain_onyl",
+            "report.reference: domain_onyl is not defined in arms; did you",
+        ),
+        ("mix: {}\n", "", "mix: is missing; add it"),
+    ],
+)
+def test_what_a_step_would_refuse_is_refused_before(tmp_path: Path, old: str, new: str, fault: str) -> None:
+    assert any(line.startswith(fault) for line in faults(tmp_path, (old, new)))
+
+
+def test_the_report_and_its_reference(tmp_path: Path) -> None:
+    start = SHIPPED.index("report:\n")
+    section_text = SHIPPED[start : SHIPPED.index("\nsandbox:")]
+    assert faults(tmp_path, (section_text, "")) == ["report: is missing; add it"]
+    renamed = (DOMAIN_ONLY, DOMAIN_ONLY.replace("domain_only", "alone"))
+    path = tmp_path / "params.yaml"
+    path.write_text(SHIPPED.replace(*renamed))
+    assert "alone" in whole.validate(str(path)).arms, "the reference that nobody named need not be there"
+    limit = ("domain_gain: 50.0", "domain_gain: 50.0, domain_shortfall: 3.0")
+    assert any(line.startswith("report.reference: domain_only is not") for line in faults(tmp_path, renamed, limit))
+
+
+def test_a_recipe_of_ones_own_with_an_adapter_is_merged(tmp_path: Path) -> None:
+    start = SHIPPED.index("train:\n")
+    (tmp_path / "own.yaml").write_text("adapter: qlora\n")
+    train = f"train: {{sequence_len: 128, config: {tmp_path}/own.yaml, merge: false}}\n\n"
+    found = faults(tmp_path, (SHIPPED[start : SHIPPED.index("evaluate:")], train))
+    assert [line.split(",")[0] for line in found] == ["train.merge: false would leave the qlora adapter alone"]
+
+
+def test_every_fault_is_named_at_once(tmp_path: Path) -> None:
+    found = faults(
+        tmp_path,
+        ("temperature: 0.8", "temperature: 9"),
+        ("aggregate: mean", "aggregate: meen"),
+        ("base: base", "base: on"),
+    )
+    assert [line.split(":")[0] for line in found] == [
+        "base",
+        "base",
+        "generate.sampling.temperature",
+        "filter.selected.aggregate",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("written", "repair"),
+    [("2e-4", "write 0.0002"), ("1e-7", "write 1.0e-07"), ("yes", "write true"), ("off", "write false"),
+     ("010", "write 10"), ("12:30", "write 750"), ("0o10", "write 8")],
+)  # fmt: skip
+def test_what_the_two_engines_read_differently_is_refused(tmp_path: Path, written: str, repair: str) -> None:
+    found = faults(tmp_path, ("random_seed: 0", f"random_seed: {written}"))
+    assert found[0].startswith("random_seed: Snakemake reads ")
+    assert repair in found[0]
+
+
+@settings(deadline=None)
+@given(st.one_of(st.floats(allow_nan=False, allow_infinity=False), st.integers(), st.booleans()))
+def test_the_repair_reads_alike(value: float | bool) -> None:
+    import yaml
+
+    text = whole.plain(value)
+    one, two = yaml.safe_load(text), YAML(typ="safe", pure=True).load(text)
+    assert one == two == value
+    assert type(one) is type(two) is type(value)
+
+
+def test_every_parameter_is_described() -> None:
+    schema = whole.Params.model_json_schema()
+    for name, part in {"Params": schema, **schema["$defs"]}.items():
+        for key, field in part.get("properties", {}).items():
+            assert field.get("description"), f"{name}.{key} has no description"
+
+
+def test_a_file_that_is_not_yaml_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "params.yaml"
+    path.write_text("a: [1")
+    with pytest.raises(UserError, match="not valid YAML"):
+        section.load(str(path))
+
+
+def test_a_base_without_a_chat_template_needs_one(tmp_path: Path) -> None:
+    base = tmp_path / "base"
+    base.mkdir()
+    (base / "tokenizer_config.json").write_text("{}")
+    fault = f"models.base.chat_template: {base} has no chat template of its own; name a Jinja file"
+    own = ("path: models/sandbox/base", f"path: {base}")
+    assert faults(tmp_path, own) == [fault]
+    (tmp_path / "mine.jinja").write_text("{{ messages }}")
+    given = (own[0], f"{own[1]}\n    chat_template: {tmp_path}/mine.jinja")
+    other, found = ("inference: inference", "inference: nothing"), ["environments: envs/nothing.txt does not exist"]
+    assert faults(tmp_path, given, other) == found
+    assert faults(tmp_path, (own[0], given[1].replace("mine", "nowhere"))) == [
+        f"models.base.chat_template: {tmp_path}/nowhere.jinja does not exist"
+    ]
+    (base / "chat_template.jinja").write_text("{{ messages }}")
+    assert faults(tmp_path, own, other) == found
+
+
+def test_a_prefix_by_hand_goes_with_nothing_that_the_template_shows(tmp_path: Path) -> None:
+    shown = (
+        "slices: {a: {tools: data/seed/sandbox/rubric.md, template: {x: true}}, b: {language: en}}\n  system_prompts"
+    )
+    by_hand = "seed:\n  prefix: {text: 'user:'}\n"
+    turns = "reconstruct:\n  multi_turn: {share: 0.5}\n"
+    found = faults(tmp_path, ("system_prompts", shown), ("seed:\n", by_hand), ("reconstruct:\n", turns))
+    assert [fault.split(": ")[0] for fault in found] == [
+        "seed.system_prompts",
+        "seed.slices.a.tools",
+        "seed.slices.a.template",
+        "reconstruct.multi_turn.share",
+    ]
+    assert all("has no effect with seed.prefix" in fault for fault in found)

@@ -1,0 +1,137 @@
+"""Reading suites and grading answers."""
+
+import json
+import math
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from holdfast.common.errors import UserError
+from holdfast.steps.evaluate.suites import Item, chosen, expected_score, grade, load_items, normalise, question
+
+
+def write(path: Path, *rows: Any) -> str:
+    path.write_text("".join((row if isinstance(row, str) else json.dumps(row)) + "\n" for row in rows))
+    return str(path)
+
+
+def item(*answers: str, choices: tuple[str, ...] = ()) -> Item:
+    return Item("i", "t", (("user", "?"),), answers, choices)
+
+
+def test_items_are_read_by_id_whatever_their_order(tmp_path: Path) -> None:
+    rows = [
+        {"item_id": "b", "task": "sums", "prompt": "2 + 2?", "answer": ["4", "four"]},
+        {
+            "item_id": "a",
+            "messages": [{"role": "system", "content": "s"}, {"role": "user", "content": "u"}],
+            "answer": 7,
+        },
+    ]
+    found = load_items(write(tmp_path / "s.jsonl", *rows), "mine", "exact")
+    assert [i.item_id for i in found] == ["a", "b"]
+    assert found == load_items(write(tmp_path / "r.jsonl", *reversed(rows), ""), "mine", "exact")
+    assert found[0] == Item("a", "mine", (("system", "s"), ("user", "u")), ("7",), ())
+    assert found[1].answers == ("4", "four")
+    row = {"prompt": "a", "answer": "x", "choices": ["x", "y"]}
+    (shown_plainly,) = load_items(write(tmp_path / "c.jsonl", row), "mine", "exact")
+    assert question(shown_plainly) == (("user", "a"),)
+
+
+def test_an_item_without_an_id_gets_one_from_its_content(tmp_path: Path) -> None:
+    one, two = {"prompt": "a", "answer": "b"}, {"prompt": "a", "answer": "c"}
+    first = load_items(write(tmp_path / "s.jsonl", one, two), "mine", "exact")
+    second = load_items(write(tmp_path / "t.jsonl", two), "mine", "exact")
+    assert len({i.item_id for i in first}) == 2
+    assert second[0] in first
+
+
+@pytest.mark.parametrize(
+    ("kind", "row", "said"),
+    [
+        ("exact", "{", "not JSON"),
+        ("exact", "[]", "expected an object"),
+        ("exact", {"answer": "a"}, "either prompt or messages"),
+        ("exact", {"prompt": "a", "messages": [], "answer": "a"}, "either prompt or messages"),
+        ("exact", {"prompt": " ", "answer": "a"}, "prompt is ' '"),
+        ("exact", {"prompt": "a"}, "answer"),
+        ("exact", {"prompt": "a", "answer": []}, "at least one right answer"),
+        ("exact", {"prompt": "a", "answer": {"x": 1}}, "expected a text"),
+        ("exact", {"prompt": "a", "answer": "b", "item_id": ""}, "item_id is ''"),
+        ("exact", {"prompt": "a", "answer": "b", "task": None}, "task is None"),
+        ("exact", {"messages": [{"role": "robot", "content": "a"}], "answer": "b"}, "a role out of"),
+        ("exact", {"messages": [{"role": "assistant", "content": "a"}], "answer": "b"}, "must be the user's"),
+        ("regex", {"prompt": "a", "answer": "(("}, "not a regular expression"),
+        ("multiple_choice", {"prompt": "a", "answer": "b"}, "2 to 26 choices"),
+        ("multiple_choice", {"prompt": "a", "choices": ["x", "y"], "answer": "z"}, "expected 0 to 1"),
+        ("multiple_choice", {"prompt": "a", "choices": ["x", "y"], "answer": 2}, "expected 0 to 1"),
+    ],
+)
+def test_a_bad_item_is_named_with_its_line(tmp_path: Path, kind: str, row: Any, said: str) -> None:
+    good = {"prompt": "ok", "answer": "x", "choices": ["x", "y"]}
+    path = write(tmp_path / "s.jsonl", good, row)
+    with pytest.raises(UserError, match=r"s\.jsonl line 2: .*") as error:
+        load_items(path, "mine", kind)
+    assert said in str(error.value)
+
+
+def test_bad_files_are_named(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"evaluate\.suites\.mine\.path"):
+        load_items(str(tmp_path / "none.jsonl"), "mine", "exact")
+    with pytest.raises(UserError, match="holds no items"):
+        load_items(write(tmp_path / "empty.jsonl"), "mine", "exact")
+    (tmp_path / "latin.jsonl").write_bytes(b'{"prompt": "\xe9"}')
+    with pytest.raises(UserError, match="not UTF-8"):
+        load_items(str(tmp_path / "latin.jsonl"), "mine", "exact")
+    twice = {"item_id": "a", "prompt": "a", "answer": "b"}
+    with pytest.raises(UserError, match="line 2: item_id 'a' occurs twice"):
+        load_items(write(tmp_path / "twice.jsonl", twice, twice), "mine", "exact")
+
+
+@pytest.mark.parametrize(
+    ("kind", "answers", "answer", "right"),
+    [
+        ("exact", ["Paris"], " Paris\n", True),
+        ("exact", ["Paris"], "paris", False),
+        ("exact", ["Paris", "Lutetia"], "Lutetia", True),
+        ("normalised", ["The  cat, sat."], "cat sat", True),
+        ("normalised", ["U.S."], "us", True),
+        ("normalised", ["-5"], "5", False),
+        ("normalised", ["\N{MINUS SIGN}5"], "-5.", True),
+        ("normalised", ["3.14"], "314", False),
+        ("normalised", ["a-b"], "ab", True),
+        ("regex", [r"\b42\b"], "It is 42, surely", True),
+        ("regex", [r"^42$"], "It is 42", False),
+    ],
+)
+def test_grades(kind: str, answers: list[str], answer: str, right: bool) -> None:
+    assert grade(kind, item(*answers), answer) is right
+
+
+def test_a_pattern_that_never_ends_is_an_error_not_a_hang() -> None:
+    with pytest.raises(UserError, match="simplify it"):
+        grade("regex", item(r"^(a|a)*$"), "a" * 60 + "b")
+
+
+@given(st.text())
+def test_normalising_twice_changes_nothing(text: str) -> None:
+    assert normalise(normalise(text)) == normalise(text)
+
+
+def test_multiple_choice_is_shown_with_letters_and_read_by_likelihood_or_letter() -> None:
+    asked = item("y", choices=("x", "y", "z"))
+    assert question(asked) == (("user", "?\nA. x\nB. y\nC. z\nAnswer with one letter."),)
+    assert chosen(asked, [-3.0, -0.5, -2.0], "C") == "y"
+    assert chosen(asked, None, "I say (C), as A is wrong") == "z"
+    assert chosen(asked, None, "no idea") == ""
+
+
+def test_a_judges_score_is_the_mean_over_its_digits() -> None:
+    even = [math.log(0.2)] * 5
+    assert expected_score(even) == pytest.approx(3.0)
+    assert expected_score([math.log(0.05)] * 5) is None  # a quarter of the mass: the judge did not mean to score
+    assert expected_score([-math.inf] * 4 + [0.0]) == pytest.approx(5.0)
+    assert expected_score(None) is None

@@ -1,0 +1,363 @@
+"""The filter room: aggregation, choice, reasons."""
+
+import random
+import subprocess
+import sys
+from pathlib import Path
+
+import polars as pl
+import pytest
+import yaml
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from polars.testing import assert_frame_equal
+
+from committees import candidate, cell, committee, draw, frames, instruction, noisy
+from holdfast.common.errors import UserError
+from holdfast.common.tables import GENERATIONS, INSTRUCTIONS, REJECTED_CANDIDATES, SCORES, SELECTED
+from holdfast.steps.filter.aggregation import by, calibrate, judge_effects
+from holdfast.steps.filter.params import Selection
+from holdfast.steps.filter.selection import REFUSAL, select
+
+THREE = {judge: noisy(judge) for judge in ("base", "scholar", "novice")}
+
+
+def choose(tables, seed=0, **how):
+    selected, rejected = select(*tables, Selection(**how), seed)
+    return selected.collect(), rejected.collect()
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    aggregate=st.sampled_from(["mean", "calibrated", "median"]),
+    exclude_self=st.booleans(),
+    keep=st.sampled_from(["best", "all"]),
+    min_score=st.one_of(st.none(), st.floats(1, 3)),
+    seed=st.integers(0, 3),
+)
+def test_every_candidate_is_kept_or_rejected_once(aggregate, exclude_self, keep, min_score, seed):
+    tables = committee(12, ["base", "scholar"], 2, THREE)
+    how = {"aggregate": aggregate, "exclude_self": exclude_self, "keep": keep, "min_score": min_score}
+    selected, rejected = choose(tables, seed, **how)
+    ids = pl.concat([selected["candidate_id"], rejected["candidate_id"]])
+    assert sorted(ids) == sorted(tables[1].collect()["candidate_id"])
+    assert rejected["reason"].null_count() == 0
+    assert rejected["detail"].null_count() == 0
+    assert dict(selected.schema) == SELECTED
+    assert dict(rejected.schema) == REJECTED_CANDIDATES
+    if keep == "best":
+        assert selected["instruction_id"].is_unique().all()
+        best = dict(
+            pl.concat([selected, rejected], how="diagonal").group_by("instruction_id").agg(pl.max("score")).iter_rows()
+        )
+        assert all(row["score"] == best[row["instruction_id"]] for row in selected.iter_rows(named=True))
+
+
+def test_order_of_rows_and_files_changes_nothing():
+    instructions, generations, scores = committee(30, ["base", "scholar"], 3, THREE)
+    shuffled = [t.collect().sample(fraction=1, shuffle=True, seed=1).lazy() for t in scores][::-1]
+    mixed = (
+        instructions.collect().sample(fraction=1, shuffle=True, seed=2).lazy(),
+        generations.collect().sample(fraction=1, shuffle=True, seed=3).lazy(),
+        shuffled,
+    )
+    for how in ({}, {"aggregate": "calibrated", "exclude_self": True}, {"judges": []}, {"keep": "all"}):
+        scored = [] if how.get("judges") == [] else scores
+        for one, other in zip(
+            choose((instructions, generations, scored), **how),
+            choose((*mixed[:2], shuffled if scored else []), **how),
+            strict=True,
+        ):
+            assert_frame_equal(one, other, check_exact=True)
+
+
+def test_mean_median_and_exclude_self_by_hand():
+    asked = [instruction(0)]
+    key = asked[0]["instruction_id"]
+    answers = [candidate(key, "base", 0, "a"), candidate(key, "scholar", 0, "b")]
+    given_scores = {"base": (5.0, 1.0), "novice": (2.0, 4.0), "scholar": (2.0, 4.5)}
+    scores = [[cell(row, j, s) for row, s in zip(answers, pair, strict=True)] for j, pair in given_scores.items()]
+    tables = frames(asked, answers, scores)
+
+    def scored(**how):
+        rows = pl.concat(choose(tables, **how), how="diagonal")
+        return dict(rows.select("model", "score").iter_rows())
+
+    assert scored() == {"base": 3.0, "scholar": pytest.approx(19 / 6)}
+    assert scored(aggregate="median") == {"base": 2.0, "scholar": 4.0}
+    assert scored(exclude_self=True) == {"base": 2.0, "scholar": 2.5}
+    selected, _ = choose(tables)
+    assert selected["scores"][0].to_list() == [
+        {"judge": "base", "score": 1.0},
+        {"judge": "novice", "score": 4.0},
+        {"judge": "scholar", "score": 4.5},
+    ]
+    assert selected["candidates"].to_list() == [2]
+
+
+def test_calibration_undoes_any_scale_and_severity():
+    def stretched(judge, slope, offset):
+        return lambda row: slope * THREE[judge](row) + offset
+
+    plain = committee(200, ["base", "scholar"], 3, THREE)
+    lines = {"base": (1, 0), "scholar": (0.3, 2), "novice": (2, -4)}
+    bent = committee(200, ["base", "scholar"], 3, {j: stretched(j, *line) for j, line in lines.items()})
+    assert choose(plain, aggregate="calibrated")[0]["candidate_id"].equals(
+        choose(bent, aggregate="calibrated")[0]["candidate_id"]
+    )
+    assert not choose(plain)[0]["candidate_id"].equals(choose(bent)[0]["candidate_id"])
+
+
+def test_a_severe_judge_who_saw_other_answers_is_found_out():
+    rows = [
+        {by("a"): draw(n) if n % 3 else None, by("b"): draw(n) - 0.5 if n % 5 else None, by("c"): draw(n) + 1.0}
+        for n in range(300)
+    ]
+    table = pl.DataFrame(rows, schema={by(j): pl.Float64 for j in "abc"})
+    assert judge_effects(table, [by(j) for j in "abc"]) == pytest.approx([-1 / 6, -2 / 3, 5 / 6])
+
+
+def test_excluding_self_with_calibration_does_not_favour_the_lenient_judges_model():
+    """Under a plain mean, leaving out the severe judge's score of its own answers lifts them; calibrated must not."""
+    severe = {"base": lambda row: THREE["base"](row) - 1.5, "scholar": THREE["scholar"], "novice": THREE["novice"]}
+    tables = committee(300, ["base", "scholar", "novice"], 3, severe)
+
+    def share(**how):
+        return (choose(tables, exclude_self=True, **how)[0]["model"] == "base").mean()
+
+    assert share(aggregate="mean") > 0.5
+    assert 0.25 < share(aggregate="calibrated") < 0.42
+
+
+def test_ties_favour_no_model_and_no_position():
+    always_five = {"base": lambda row: 5.0}
+    tables = committee(600, ["base", "scholar", "novice"], 2, always_five)
+    for how in ({}, {"judges": []}):
+        given_tables = tables if not how else (*tables[:2], [])
+        wins = choose(given_tables, **how)[0]["model"].value_counts()["count"]
+        assert len(wins) == 3
+        assert wins.min() > 150
+    other_seed = choose(tables, 1)[0]["candidate_id"]
+    assert not choose(tables)[0]["candidate_id"].equals(other_seed)
+
+
+def test_each_fault_has_its_reason():
+    asked = [instruction(0, "How do I boil an egg so that the yolk stays soft in the middle?"), instruction(1)]
+    key = asked[0]["instruction_id"]
+    texts = {
+        "empty": " \n",
+        "truncated": "Put it into boiling water for",
+        "too_short": "Boil",
+        "too_long": "Put the egg into boiling water. " * 10,
+        "refusal": "I'm sorry, but I can't help with boiling eggs.",
+        "language": "Legen Sie das Ei sechs Minuten lang in kochendes Wasser, dann ist es weich.",
+        "no_score": "Seven minutes, then cold water.",
+        "low_score": "Never boil an egg at all, please.",
+        "not_best": "Boil it for seven minutes exactly.",
+        None: "Boil it for six minutes, then cool it in cold water.",
+    }
+    points = {"no_score": None, "low_score": 1.0, "not_best": 4.0}
+    answers = [
+        candidate(key, "base", n, text, "length" if reason == "truncated" else "stop")
+        for n, (reason, text) in enumerate(texts.items())
+    ]
+    scores = [[cell(row, "base", points.get(reason, 5.0)) for row, reason in zip(answers, texts, strict=True)]]
+    how = {"min_chars": 6, "max_chars": 200, "refusals": False, "same_language": True, "min_score": 2.0}
+    selected, rejected = choose(frames(asked, answers, scores), **how)
+    assert selected["response"].to_list() == [texts[None]]
+    found = dict(rejected.select("response", "reason").iter_rows())
+    assert found == {text: reason for reason, text in texts.items() if reason} | {"question 1": "unanswered"}
+
+
+@pytest.mark.parametrize(
+    ("text", "refuses"),
+    [
+        ("I'm sorry, but I can't do that.", True),
+        ("I’m really sorry but as an AI I have no body.", True),
+        ("I cannot assist with that request.", True),
+        ("Unfortunately, I am unable to open links.", True),
+        ("As an AI language model, I have no opinions.", True),
+        ("I must decline.", True),
+        ("I'm sorry to hear that! Here is what you can do.", False),
+        ("I can suggest three books.", False),
+        ("Sorry is a common word in English.", False),
+        ("The word cannot is one word.", False),
+    ],
+)
+def test_refusals_are_known_by_their_opening(text, refuses):
+    assert pl.Series([text]).str.contains(REFUSAL)[0] is refuses
+
+
+def test_keep_all_keeps_one_of_equal_texts():
+    asked = [instruction(0)]
+    key = asked[0]["instruction_id"]
+    answers = [candidate(key, model, 0, text) for model, text in (("a", "x"), ("b", "x"), ("c", "y"))]
+    selected, rejected = choose(
+        frames(asked, answers, [[cell(row, "a", 4.0) for row in answers]]), keep="all", min_score=3.0
+    )
+    assert sorted(selected["response"]) == ["x", "y"]
+    assert rejected["reason"].to_list() == ["duplicate"]
+
+
+def test_a_judge_of_nonsense_is_passed_over_and_min_judges_counts():
+    judges = {**THREE, "nonsense": lambda row: None}
+    tables = committee(20, ["base"], 3, judges)
+    with_nonsense, _ = choose(tables)
+    without, _ = choose(committee(20, ["base"], 3, THREE))
+    assert with_nonsense["candidate_id"].equals(without["candidate_id"])
+    assert with_nonsense["scores"].list.len().unique().to_list() == [4]
+    with pytest.raises(UserError, match="no candidate was kept: 60 no_score"):
+        choose(tables, min_judges=4)
+
+
+def test_a_judge_who_always_says_five_decides_nothing():
+    judges = {**THREE, "yes": lambda row: 5.0}
+    plain = choose(committee(50, ["base", "scholar"], 2, THREE))[0]["candidate_id"]
+    tables = committee(50, ["base", "scholar"], 2, judges)
+    assert choose(tables)[0]["candidate_id"].equals(plain)
+    assert calibrate(pl.DataFrame({by("yes"): [5.0] * 9}), ["yes"]) == {"yes": None}
+    only = committee(5, ["base"], 2, {"yes": lambda row: 5.0})
+    assert len(choose(only)[0]) == 5
+    with pytest.raises(UserError, match="a judge whose scores differ"):
+        choose(only, aggregate="calibrated")
+
+
+def test_two_judges_and_a_single_model():
+    two = {judge: noisy(judge) for judge in ("base", "scholar")}
+    for how in ({"exclude_self": True}, {"aggregate": "calibrated"}):
+        assert len(choose(committee(20, ["base", "scholar"], 2, two), **how)[0]) == 20
+    alone = committee(10, ["base"], 2, {"base": noisy("base")})
+    assert len(choose(alone)[0]) == 10
+    with pytest.raises(UserError, match="no_score"):
+        choose(alone, exclude_self=True)
+
+
+def test_judges_without_a_common_candidate_cannot_be_calibrated():
+    """Each scores the other's answers alone: calibration would take the better answers for a lenient judge."""
+    two = {judge: noisy(judge, scholar=1.0) for judge in ("base", "scholar")}
+    shape = committee(60, ["base", "scholar"], 2, two)
+    how = {"aggregate": "calibrated", "exclude_self": True}
+    with pytest.raises(UserError) as refusal:
+        choose(shape, **how)
+    for part in ("aggregate: calibrated with exclude_self: true", "base, scholar are not connected", "exclude_self: f"):
+        assert part in str(refusal.value)
+    for works in ({"aggregate": "calibrated"}, {"exclude_self": True}):
+        assert (choose(shape, **works)[0]["model"] == "scholar").mean() > 0.75
+    third = committee(60, ["base", "scholar"], 2, two | {"outsider": noisy("outsider", scholar=1.0)})
+    assert (choose(third, **how)[0]["model"] == "scholar").mean() > 0.75
+    constant = committee(60, ["base", "scholar"], 2, two | {"outsider": lambda row: 3.0})
+    with pytest.raises(UserError, match="not connected"):  # who always says the same compares nobody
+        choose(constant, **how)
+    assert len(choose(committee(60, ["base"], 2, two), **how)[0]) == 60  # a lone judge counts, so nobody is compared
+
+
+@settings(max_examples=60)
+@given(st.lists(st.lists(st.booleans(), min_size=4, max_size=4), min_size=1, max_size=6))
+def test_effects_are_given_where_co_scored_candidates_connect_the_judges(present):
+    columns = [by(j) for j in "abcd"]
+    rows = [{c: 1.0 if has else None for c, has in zip(columns, row, strict=True)} for row in present]
+    reached = {0}
+    for _ in columns:
+        reached |= {i for row in present if any(row[j] for j in reached) for i in range(4) if row[i]}
+    effects = judge_effects(pl.DataFrame(rows, schema=dict.fromkeys(columns, pl.Float64)), columns)
+    assert (effects is not None) == (len(reached) == 4)
+
+
+def test_min_judges_counts_only_judges_that_count():
+    tables = committee(20, ["base", "scholar"], 2, {"base": THREE["base"], "yes": lambda row: 5.0})
+    assert len(choose(tables, min_judges=2)[0]) == 20
+    assert len(choose(tables, aggregate="calibrated")[0]) == 20
+    with pytest.raises(UserError, match="no candidate was kept: 80 no_score"):
+        choose(tables, aggregate="calibrated", min_judges=2)
+
+
+def test_selections_of_the_ladder():
+    tables = committee(40, ["base", "scholar", "novice"], 3, THREE)
+    single, _ = choose((*tables[:2], []), models=["base"], samples=1, judges=[])
+    assert single["model"].unique().to_list() == ["base"]
+    assert single["candidates"].unique().to_list() == [1]
+    assert single["score"].null_count() == 40
+    own, _ = choose((*tables[:2], tables[2][:1]), models=["base"], judges=["base"])
+    assert own["candidates"].unique().to_list() == [3]
+    with pytest.raises(UserError, match="no scores of oracle"):
+        choose(tables, judges=["oracle"])
+
+
+def test_two_score_tables_of_one_judge_are_refused():
+    instructions, generations, scores = committee(3, ["base"], 1, THREE)
+    with pytest.raises(UserError, match="two score tables"):
+        choose((instructions, generations, [scores[0], scores[0]]))
+    twice = pl.concat([scores[0], scores[0]])
+    with pytest.raises(UserError, match="scored a candidate twice"):
+        choose((instructions, generations, [twice]))
+
+
+def run_step(folder: Path, params: dict, *more: str) -> subprocess.CompletedProcess[str]:
+    (folder / "params.yaml").write_text(yaml.safe_dump({"random_seed": 0, "filter": {"selected": params}}))
+    command = [sys.executable, "-m", "holdfast.steps.filter", "--params", "random_seed,filter.selected"]
+    command += ["--selection", "selected", "--instructions", "i.parquet", "--generations", "g.parquet", *more]
+    command += ["--selected", "out.parquet", "--rejected", "rejected.parquet"]
+    source = str(Path(__file__).parents[3] / "src")
+    return subprocess.run(command, cwd=folder, env={"PYTHONPATH": source}, capture_output=True, text=True)
+
+
+def test_the_command_writes_whole_files_or_one_message(tmp_path):
+    instructions, generations, scores = committee(5, ["base"], 2, {"base": noisy("base")})
+    instructions.sink_parquet(tmp_path / "i.parquet")
+    generations.sink_parquet(tmp_path / "g.parquet")
+    scores[0].sink_parquet(tmp_path / "s.parquet")
+    done = run_step(tmp_path, {}, "--scores", "s.parquet")
+    assert done.returncode == 0, done.stderr
+    first = (tmp_path / "out.parquet").read_bytes()
+    assert len(pl.read_parquet(first)) == 5
+    assert run_step(tmp_path, {}, "--scores", "s.parquet").returncode == 0
+    assert (tmp_path / "out.parquet").read_bytes() == first
+    (tmp_path / "out.parquet").unlink()
+    for params, message in (
+        ({"exclude_self": True}, "filter.selected: no candidate was kept: 10 no_score"),
+        ({"agregate": "mean"}, "filter.selected.agregate"),
+        ({"min_score": 2.0, "judges": []}, "min_score needs judges"),
+    ):
+        done = run_step(tmp_path, params, "--scores", "s.parquet")
+        assert done.returncode == 1
+        assert message in done.stderr
+        assert "Traceback" not in done.stderr
+    done = run_step(tmp_path, {}, "--scores", "missing.parquet")
+    assert "missing.parquet" in done.stderr
+    assert sorted(p.name for p in tmp_path.iterdir()) == sorted(
+        ["i.parquet", "g.parquet", "s.parquet", "params.yaml", "rejected.parquet"]
+    )
+
+
+def test_many_small_walks_agree_with_plain_python():
+    """The choice against a slow re-statement in Python, over random scores with gaps."""
+    for seed in range(25):
+        rng = random.Random(seed)
+        asked = [instruction(n) for n in range(6)]
+        answers = [candidate(a["instruction_id"], m, k, f"{m}{k}") for a in asked for m in "ab" for k in range(2)]
+        given_scores = {
+            judge: {row["candidate_id"]: rng.choice([None, 1.0, 2.0, 3.0, 4.5]) for row in answers} for judge in "abc"
+        }
+        scores = [[cell(row, judge, given_scores[judge][row["candidate_id"]]) for row in answers] for judge in "abc"]
+        least = rng.choice([1, 2])
+        exclude = rng.random() < 0.5
+        expected = {}
+        for row in answers:
+            votes = [
+                s
+                for judge in "abc"
+                if (s := given_scores[judge][row["candidate_id"]]) is not None
+                and not (exclude and judge == row["model"])
+            ]
+            if len(votes) >= least:
+                expected.setdefault(row["instruction_id"], []).append(sum(votes) / len(votes))
+        selected, _ = choose(frames(asked, answers, scores), min_judges=least, exclude_self=exclude)
+        found = dict(selected.select("instruction_id", "score").iter_rows())
+        assert found == {key: pytest.approx(max(values)) for key, values in expected.items()}
+
+
+def test_schemas_of_the_made_up_tables_are_the_real_ones():
+    instructions, generations, scores = committee(1, ["base"], 1, THREE)
+    assert dict(instructions.collect_schema()) == INSTRUCTIONS
+    assert dict(generations.collect_schema()) == GENERATIONS
+    assert dict(scores[0].collect_schema()) == SCORES

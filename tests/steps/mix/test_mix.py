@@ -1,0 +1,324 @@
+"""The mix step: files in, a mixture with its card out; bad input leaves nothing behind."""
+
+import hashlib
+import json
+import shutil
+import sys
+from pathlib import Path
+
+import polars as pl
+import pytest
+import yaml
+
+from holdfast.common.errors import UserError
+from holdfast.common.tables import MIX_REJECTED, SELECTED
+from holdfast.steps.mix import __main__ as mix
+from models import tiny_model
+
+GOOD = {"question": "What is up?", "answer": "The sky."}
+
+
+@pytest.fixture
+def project(tmp_path, monkeypatch):
+    """A folder with 40 domain rows, 300 rehearsal rows and a suite; `build` mixes an arm in it."""
+    monkeypatch.chdir(tmp_path)
+    rows = [{"question": f"Which code has part {i}?", "answer": f"Code {i * 7}."} for i in range(40)]
+    write_lines("domain.jsonl", rows)
+    selected = [selection(i) for i in range(300)]
+    Path("data/filter").mkdir(parents=True)
+    pl.DataFrame(selected, schema=SELECTED).write_parquet("data/filter/selected.parquet")
+    write_lines("suite.jsonl", [{"item_id": "x1", "prompt": "which code has  PART 3?", "answer": "21"}])
+
+    def build(sources=None, arm=None, mixing=None, sequence_len=200, base=None, chat_template=None, trusted=None):
+        base = base or tiny_model()
+        arm = arm or {"sources": {"rehearsal": 0.8, "domain": 0.2}}
+        sources = sources or {"domain": {"path": "domain.jsonl", "licence": "MIT"}}
+        settings = {"random_seed": 0, "mix": mixing or {}, "train": {"sequence_len": sequence_len}, "arms": {"a": arm}}
+        model = {"licence": "Apache-2.0", "chat_template": chat_template}
+        settings |= {"sources": sources, "models": {"base": model}}
+        keys = ["random_seed", "mix", "train.sequence_len", "arms.a", *(f"sources.{s}" for s in sources)]
+        keys += ["models.base.licence", *(["models.base.chat_template"] if chat_template else [])]
+        if trusted is not None:
+            model["engine_args"] = {"trust_remote_code": trusted}
+            keys.append("models.base.engine_args.trust_remote_code")
+        Path("params.yaml").write_text(yaml.safe_dump(settings))
+        argv = ["mix", "--params", ",".join(keys), "--arm", "a", "--base", str(base)]
+        monkeypatch.setattr(sys, "argv", [*argv, "--out", "out", "--suites", "suite.jsonl"])
+        mix.main()
+        return [json.loads(line) for line in Path("out/train.jsonl").read_text().splitlines()]
+
+    return build
+
+
+def write_lines(name, rows):
+    Path(name).write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+
+
+def selection(i):
+    asked = [{"role": "user", "content": f"Say the number {i}."}]
+    row = {"instruction_id": f"i{i}", "instruction": asked[0]["content"], "response": f"It is {i}.", "model": "base"}
+    row |= {"score": 4.5, "scores": [], "candidate_id": f"c{i}", "candidates": 9, "messages": asked}
+    return row | {"system": None, "slice": "default", "language": None}
+
+
+def test_a_tokenizer_with_code_of_its_own_is_loaded_where_it_is_trusted(project):
+    shutil.copytree(tiny_model(), "own")
+    config = json.loads(Path("own/tokenizer_config.json").read_text())
+    auto = {"auto_map": {"AutoTokenizer": [None, "own.OwnTokenizer"]}, "tokenizer_class": "OwnTokenizer"}
+    Path("own/tokenizer_config.json").write_text(json.dumps(config | auto))
+    code = (
+        "from transformers import PreTrainedTokenizerFast\n\nclass OwnTokenizer(PreTrainedTokenizerFast):\n    pass\n"
+    )
+    Path("own/own.py").write_text(code)
+    with pytest.raises(UserError, match="contains custom code"):
+        project(base="own", trusted=False)
+    assert project(base="own", trusted=True) == project()
+
+
+def test_a_mixture_and_its_records(project):
+    train = project()
+    val = [json.loads(line) for line in Path("out/val.jsonl").read_text().splitlines()]
+    summary = json.loads(Path("out/summary.json").read_text())
+    rejected = pl.read_parquet("out/rejected.parquet")
+    assert rejected.schema == pl.Schema(MIX_REJECTED)
+    # 39 domain rows (one is in the suite) are used whole, so 156 rehearsal rows go with them
+    assert len(train) + len(val) == 195
+    assert sum(row["source"] == "domain" for row in train + val) == 39
+    assert summary["rejected"] == {"domain": {"in_evaluation": 1}, "rehearsal": {"not_drawn": 144}}
+    assert [s["share_of_rows"] for s in summary["sources"]] == [0.2, 0.8]
+    assert rejected.height == 145
+    one = next(row for row in train if row["source"] == "rehearsal")
+    n = one["row_id"][1:]
+    answered = {"role": "assistant", "content": f"It is {n}."}
+    assert one["messages"] == [{"role": "user", "content": f"Say the number {n}."}, answered]
+    assert (one["model"], one["score"], one["licence"], one["instruction_id"]) == ("base", 4.5, "Apache-2.0", f"i{n}")
+    assert one["tokens"] == len(f"_user\nSay the number {n}.__assistant\nIt is {n}._") + 1
+    table = pl.read_parquet("out/train.parquet")
+    assert table.to_dicts() == train
+
+
+def test_no_turn_of_a_conversation_is_a_test_item(project):
+    def talk(*texts):
+        roles = ("user", "assistant") * len(texts)
+        return {"messages": [{"role": r, "content": t} for r, t in zip(roles, texts, strict=False)]}
+
+    asked = "Which code has part 3?"
+    clean = talk("Hi", "Hello", "And you?", f"You asked: {asked}")
+    write_lines("talk.jsonl", [talk(asked, "21", "Sure?", "Yes"), talk("Hi", "Yes?", asked, "21"), clean])
+    train = project({"talk": {"path": "talk.jsonl"}}, {"sources": {"talk": 1.0}}, {"validation": 0})
+    assert [row["messages"] for row in train] == [clean["messages"]]
+    rejected = pl.read_parquet("out/rejected.parquet")
+    assert rejected.select("reason", "detail").rows() == [("in_evaluation", "suite.jsonl x1")] * 2
+
+
+def test_the_card_is_one_that_hugging_face_reads(project, tmp_path):
+    import datasets
+    import huggingface_hub
+
+    train = project()
+    head = huggingface_hub.DatasetCard.load("out/README.md").data
+    assert (head.license, head.license_name) == ("other", "Apache-2.0 and MIT")
+    assert head.size_categories == ["n<1K"]
+    loaded = datasets.load_dataset("out", cache_dir=str(tmp_path / "cache"))
+    assert loaded["train"].to_list() == train
+    assert loaded["validation"].num_rows == json.loads(Path("out/summary.json").read_text())["val_rows"]
+    text = Path("out/README.md").read_text()
+    assert "| rehearsal | 80.00% | 80.00% |" in text
+    assert hashlib.sha256(Path("out/train.jsonl").read_bytes()).hexdigest() in text
+
+
+def test_the_same_input_gives_the_same_bytes_in_any_order(project):
+    project()
+    before = {path.name: path.read_bytes() for path in Path("out").iterdir()}
+    rows = Path("domain.jsonl").read_text().splitlines()
+    Path("domain.jsonl").write_text("\n".join(reversed(rows)) + "\n")
+    project()
+    for name in ("train.jsonl", "val.jsonl", "train.parquet"):
+        assert (Path("out") / name).read_bytes() == before[name]
+
+
+def test_too_long_rows_are_rejected_or_cut(project, capsys):
+    long = [{"question": f"Tell {i}", "answer": "word " * 100} for i in range(20)]
+    talk = [{"role": "user", "content": "Hi"}, {"role": "assistant", "content": "Hello"}]
+    talk += [{"role": "user", "content": "And?"}, {"role": "assistant", "content": "long " * 100}]
+    write_lines("long.jsonl", long)
+    write_lines("talk.jsonl", [{"messages": talk}])
+    sources = {"domain": {"path": "domain.jsonl"}, "long": {"path": "long.jsonl"}, "talk": {"path": "talk.jsonl"}}
+    arm = {"sources": {"domain": 1.0}}
+    with pytest.raises(UserError, match="source long has no usable row"):
+        project({k: sources[k] for k in ("domain", "long")}, {"sources": {"domain": 0.5, "long": 0.5}}, sequence_len=64)
+    assert "mix a: long: 20 rows rejected: too_long, such as: " in capsys.readouterr().out
+    assert not Path("out").exists()
+    arm = {"sources": {"domain": 39.0, "long": 20.0, "talk": 1.0}}
+    train = project(sources, arm, {"too_long": "truncate", "validation": 0}, sequence_len=64)
+    cut = [row for row in train if row["truncated"]]
+    assert len(cut) == 21
+    assert max(row["tokens"] for row in train) <= 64
+    assert all(row["tokens"] > 55 for row in cut if row["source"] == "long")
+    assert next(row for row in cut if row["source"] == "talk")["messages"] == talk[:2]
+
+
+def test_tools_and_thinking_reach_every_file(project):
+    function = {"name": "add", "arguments": '{"a": 1}'}
+    called = {
+        "role": "assistant",
+        "content": "",
+        "reasoning_content": "hm",
+        "tool_calls": [{"type": "function", "function": function}],
+    }
+    messages = [
+        {"role": "user", "content": "1+2?"},
+        called,
+        {"role": "tool", "content": "3"},
+        {"role": "assistant", "content": "3"},
+    ]
+    tools = [{"type": "function", "function": {"name": "add"}}]
+    write_lines("tools.jsonl", [{"messages": messages, "tools": tools}])
+    sources = {"domain": {"path": "domain.jsonl"}, "tools": {"path": "tools.jsonl"}}
+    train = project(sources, {"sources": {"domain": 39.0, "tools": 1.0}}, {"validation": 0})
+    row = next(row for row in train if row["source"] == "tools")
+    assert row["messages"] == messages
+    assert json.loads(row["tools"]) == tools
+    table = pl.read_parquet("out/train.parquet").filter(pl.col("source") == "tools").row(0, named=True)
+    assert table["messages"][1]["tool_calls"][0]["function"] == function
+
+
+def test_the_tools_of_a_slice_are_trained_on(project):
+    tools = [{"type": "function", "function": {"name": "look_up", "about": "ä"}}]
+    shown = [json.dumps({"tools": tools, "enable_thinking": True}), '{"enable_thinking": true}', None]
+    rows = [selection(i) | {"rendering": shown[i % 3]} for i in range(300)]
+    pl.DataFrame(rows, schema=SELECTED).write_parquet("data/filter/selected.parquet")
+    found = {row["row_id"]: row["tools"] for row in project() if row["source"] == "rehearsal"}
+    for row_id, text in found.items():
+        assert (text and json.loads(text)) == (tools if int(row_id[1:]) % 3 == 0 else None)
+    assert any(found.values())
+
+
+def test_a_base_without_a_template_takes_the_users(project, tmp_path):
+    base = shutil.copytree(tiny_model(), tmp_path / "base")
+    template = (base / "chat_template.jinja").rename(tmp_path / "mine.jinja")
+    with pytest.raises(UserError, match=r"no chat template; set models.<name>.chat_template"):
+        project(base=base)
+    assert project(base=base, chat_template=str(template)) == project()
+
+
+def test_what_the_chat_template_refuses_is_set_aside(project, tmp_path):
+    base = shutil.copytree(tiny_model(), tmp_path / "base")
+    template = base / "chat_template.jinja"
+    no_system = "{% if messages[0].role == 'system' %}{{ raise_exception('no system prompts here') }}{% endif %}"
+    template.write_text(no_system + template.read_text())
+    write_lines("system.jsonl", [GOOD | {"system": "Be brief"}, {"question": "How?", "answer": "So."}])
+    sources = {"domain": {"path": "domain.jsonl"}, "system": {"path": "system.jsonl"}}
+    project(sources, {"sources": {"domain": 39.0, "system": 1.0}}, base=base)
+    rejected = pl.read_parquet("out/rejected.parquet").filter(pl.col("reason") == "template_refused")
+    assert rejected["source"].to_list() == ["system"]
+    assert "no system prompts here" in rejected["detail"][0]
+
+
+def test_bad_rows_within_the_allowed_share_are_set_aside(project):
+    with Path("domain.jsonl").open("a") as file:
+        file.write('{"question": "cut off", "ans')
+    train = project(mixing={"max_bad_share": 0.03})
+    assert len(train) > 150
+    bad = pl.read_parquet("out/rejected.parquet").filter(pl.col("reason") == "malformed").row(0, named=True)
+    assert bad["origin"] == "domain.jsonl line 41"
+    assert bad["detail"] == "not JSON: Unterminated string starting at at column 25 (the line ends early)"
+    assert bad["text"] == '{"question": "cut off", "ans'
+
+
+MALFORMED = {
+    "empty.jsonl": (b"", "empty.jsonl: is empty"),
+    "blank.jsonl": (b"\n\n  \n", "blank.jsonl: is empty"),
+    "cut.jsonl": (
+        b'{"question": "a", "answer": "b"}\n{"question": "c',
+        "cut.jsonl line 2: not JSON: Unterminated string",
+    ),
+    "comma.jsonl": (
+        b'{"question": "a" "answer": "b"}\n',
+        "comma.jsonl line 1: not JSON: Expecting ',' delimiter at column 18",
+    ),
+    "nan.jsonl": (b'{"question": "a", "answer": NaN}\n', "nan.jsonl line 1: not JSON: NaN is not a JSON number"),
+    "list.jsonl": (b"[1, 2]\n[3]\n", "list.jsonl line 1: an object is expected, found a list"),
+    "latin.jsonl": (
+        '{"question": "a", "answer": "ä"}\n'.encode("latin-1"),
+        "latin.jsonl line 1: not UTF-8: byte 0xe4 at byte 30",
+    ),
+    "utf16.jsonl": ('{"question": "a"}'.encode("utf-16"), "utf16.jsonl: is UTF-16; save it as UTF-8"),
+    "zip.jsonl": (b"\x1f\x8b\x08\x00", "zip.jsonl: is a gzip file; unpack"),
+    "sheet.csv": (b"PK\x03\x04 xlsx", "sheet.csv: is a zip or Excel file"),
+    "noanswer.jsonl": (
+        json.dumps({"question": "a", "answer": None}).encode(),
+        "noanswer.jsonl line 1: 'answer' is missing",
+    ),
+    "number.jsonl": (
+        json.dumps({"question": "a", "answer": 42}).encode(),
+        "number.jsonl line 1: answer is 42, a text is expected",
+    ),
+    "shape.jsonl": (json.dumps({"text": "a"}).encode(), "shape.jsonl line 1: its columns (text) are of no known shape"),
+    "mixed.jsonl": (
+        (json.dumps(GOOD) + "\n" + json.dumps({"messages": []})).encode(),
+        "mixed.jsonl line 2: 'question' is missing",
+    ),
+    "user_last.jsonl": (
+        json.dumps({"messages": [{"role": "user", "content": "a"}]}).encode(),
+        "user_last.jsonl line 1: the last message is the user's",
+    ),
+    "role.jsonl": (
+        json.dumps({"messages": [{"role": "narrator", "content": "a"}]}).encode(),
+        "role.jsonl line 1: message 1: unknown role 'narrator'",
+    ),
+    "cut.json": (b'[\n{"question": "a", "answer": "b"},\n{"question"', "cut.json line 3: not JSON"),
+    "text.json": (b'"just text"', "text.json: a list of objects is expected, found a text"),
+    "nolist.json": (b"[]", "nolist.json: is an empty list"),
+    "quote.csv": (
+        b'question,answer\na,"b\nc,d\n',
+        "quote.csv line 2: not CSV: unexpected end of data (a quote that is not closed?)",
+    ),
+    "fields.csv": (b"question,answer\na,b\nc,d,e\n", "fields.csv line 3: 3 fields, but the header has 2"),
+    "twice.csv": (b"question,question\na,b\n", "twice.csv line 1: column 'question' occurs twice"),
+    "head.csv": (b"question,answer\n", "head.csv: holds no rows"),
+    "blanks.csv": (b"question,answer\na, \n", "blanks.csv line 2: message 2 (assistant) is empty"),
+    "cut.parquet": (b"PAR1 and no more", "cut.parquet: not a readable Parquet file"),
+    "unknown.bin": (b"\x00\x01\x02", "unknown.bin: neither JSONL, JSON, CSV nor Parquet"),
+    "missing.jsonl": (None, "missing.jsonl: cannot be read: No such file or directory"),
+}
+
+
+@pytest.mark.parametrize("name", MALFORMED)
+def test_malformed_files_are_refused_with_their_fault(project, name):
+    content, message = MALFORMED[name]
+    if content is not None:
+        Path(name).write_bytes(content)
+    with pytest.raises(UserError) as error:
+        project({"domain": {"path": name}})
+    assert message in str(error.value)
+    assert not Path("out").exists()
+
+
+def test_all_faults_of_a_file_are_listed(project, capsys):
+    write_lines("domain.jsonl", [GOOD, *({"question": f"q{i}"} for i in range(30))])
+    with pytest.raises(UserError) as error:
+        project()
+    assert str(error.value).startswith("domain.jsonl: 30 of 31 rows are malformed, mix.max_bad_share is 0.01")
+    assert "domain.jsonl line 2: 'answer' is missing" in str(error.value)
+    assert "… and 10 more" in str(error.value)
+    assert "domain.jsonl line 31: 'answer' is missing" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("arm", "message"),
+    [
+        ({"sources": {"rehearsal": 0.5, "other": 0.5}}, "nothing sets its size: it has no source 'domain'"),
+        ({"sources": {"domain": 1.0}, "budget": 5, "size_from": "domain"}, "budget and size_from both set the size"),
+        ({"sources": {"domain": 0.0}}, "the share of domain must be above 0"),
+        (
+            {"sources": {"rehearsal": 0.99, "domain": 0.01}},
+            "3861 rows needed for its share of 0.99, 300 there, 3561 short",
+        ),
+    ],
+)
+def test_an_arm_that_cannot_be_mixed(project, arm, message):
+    sources = {"domain": {"path": "domain.jsonl"}, "other": {"path": "domain.jsonl"}}
+    with pytest.raises(UserError, match=message):
+        project(sources, arm)
+    assert not Path("out").exists()

@@ -1,0 +1,310 @@
+"""The report step on a made-up build: the proof, the verdicts, the page and the gate."""
+
+import json
+import re
+import shutil
+import subprocess
+import sys
+from html.parser import HTMLParser
+from pathlib import Path
+
+import polars as pl
+import pytest
+import yaml
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from holdfast.cli.check import check
+from holdfast.cli.summary import table
+from holdfast.common.errors import UserError
+from holdfast.steps.report.funnel import Stage
+from holdfast.steps.report.page import estimate, render
+from holdfast.steps.report.params import Limits, Report
+from holdfast.steps.report.plots import ticks
+from holdfast.steps.report.proof import prove
+from holdfast.steps.report.summary import summarise
+from holdfast.steps.report.verdict import checks, points, verdict
+from models import ROOT
+from report_data import evaluation, write_chain
+
+ARMS = ("domain_only", "public", "rehearsed")
+MODELS = ("base", "scholar")
+CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
+MEASURES = {"general": "general", "domain": "domain"}
+
+
+def build(root: Path) -> subprocess.CompletedProcess[str]:
+    """Run the step in `root` as the rule does."""
+    lists = {
+        "generations": [f"data/generate/{model}.parquet" for model in MODELS],
+        "scores": [f"data/score/{model}.parquet" for model in MODELS],
+        "mixtures": [f"data/mix/{arm}/summary.json" for arm in ARMS],
+        "rejected": ["data/clean/rejected.parquet", "data/filter/selected.rejected.parquet"]
+        + [f"data/generate/{model}.rejected.parquet" for model in MODELS]
+        + [f"data/mix/{arm}/rejected.parquet" for arm in ARMS],
+        "evaluations": [f"data/evaluate/{arm}.parquet" for arm in ("base", *ARMS)],
+        "metrics": ["metrics/clean.json", "metrics/filter.json", "metrics/my_own.json"],
+        "curves": [f"plots/train/{arm}.csv" for arm in ARMS],
+    }
+    command = [sys.executable, "-m", "holdfast.steps.report", "--params", "base,report,evaluate.suites,train.budget"]
+    command += ["--prompts", "data/seed/prompts.parquet", "--samples", "data/reconstruct/samples.parquet"]
+    command += ["--instructions", "data/clean/instructions.parquet", "--cube", "data/filter/cube.parquet"]
+    command += ["--selected", "data/filter/selected.parquet"]
+    command += ["--summary", "metrics/summary.json", "--page", "report/index.html"]
+    for name, paths in lists.items():
+        command += [f"--{name}", *paths]
+    return subprocess.run(
+        command,
+        cwd=root,
+        env={"PYTHONPATH": str(ROOT / "src"), "PATH": ""},
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = tmp_path_factory.mktemp("build")
+    write_chain(root, size=30, general=500, domain=200)
+    params = {
+        "base": "base",
+        "report": {"limits": {"general_loss": 5.0, "domain_gain": 50.0}, "gated": ["rehearsed"]},
+        "evaluate": {
+            "suites": {
+                name: {"kind": "exact", "path": f"{name}.jsonl", "measures": name} for name in ("general", "domain")
+            }
+        },
+        "train": {"budget": {"steps": 150}},
+    }
+    (root / "params.yaml").write_text(yaml.safe_dump(params))
+    done = build(root)
+    assert done.returncode == 0, done.stderr
+    return root
+
+
+def test_the_summary_holds_accuracy_and_n_per_arm(built: Path) -> None:
+    arms = json.loads((built / "metrics/summary.json").read_text())["arms"]
+    assert list(arms) == ["base", *ARMS]
+    assert {arm: arms[arm]["general"]["n"] for arm in arms} == dict.fromkeys(arms, 500)
+    assert arms["base"]["general"]["accuracy"] == pytest.approx(0.96)
+    assert arms["rehearsed"]["domain"]["accuracy"] == pytest.approx(0.905)
+    compared = arms["rehearsed"]["against"]["base"]["general"]
+    assert (compared["learned"], compared["forgotten"], compared["difference"]) == (20, 20, 0)
+    assert compared["low"] < 0 < compared["high"]
+    assert compared["p"] == pytest.approx(1.0)
+    tasks = arms["public"]["against"]["base"]["suites"]["general"]["tasks"]
+    assert all(task["p_holm"] >= task["p"] for task in tasks.values())
+    assert (
+        sum(task["forgotten"] for task in tasks.values()) == arms["public"]["against"]["base"]["general"]["forgotten"]
+    )
+    assert arms["rehearsed"]["against"]["domain_only"]["general"]["difference"] == pytest.approx(0.46)
+    assert arms["rehearsed"]["verdict"]["general"] == "kept"
+    assert arms["domain_only"]["verdict"]["general"] == "lost"
+
+
+class Reader(HTMLParser):
+    """Collects what a page would load, and checks that its tags close."""
+
+    VOID = ("meta", "link", "input", "br", "line", "circle", "rect", "polyline")
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.loads: list[str] = []
+        self.scripts = 0
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.scripts += tag == "script"
+        self.loads += [
+            f"{v}" for k, v in attrs if k in ("src", "href", "data", "poster", "srcset") and not f"{v}".startswith("#")
+        ]
+        if tag not in self.VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        """`<line/>` opens nothing."""
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+
+def test_further_metrics_are_shown_as_they_are(built: Path) -> None:
+    text = (built / "report/index.html").read_text()
+    shown = text[text.index("metrics/my_own.json") :]
+    assert '<td>precision</td><td class="left">0.875</td>' in shown
+    assert '<td>task shares sums</td><td class="left">0.25</td>' in shown
+
+
+def test_the_page_needs_no_network_and_runs_nothing_of_the_data(built: Path) -> None:
+    text = (built / "report/index.html").read_text()
+    reader = Reader()
+    reader.feed(text)
+    assert reader.open == []
+    assert reader.loads == ["data:,"]
+    assert reader.scripts == 1
+    assert not re.search(r"url\(|@import|https?://", text)
+    assert "<script>alert(1)" not in text
+    assert "&lt;script&gt;alert(1)" in text
+    for heading in ("Verdicts", "Accuracy", "By task", "Items that changed sides", "The chain", "The reconstruction"):
+        assert heading in text
+    for part in (
+        "The committee",
+        "Training",
+        "150 optimiser steps",
+        "truncated 2",
+        "rehearsal 83.0%",
+        "not_best",
+        "3.5",
+        "<td>\N{MINUS SIGN}0.10</td>",
+        "<td>cannot be told</td>",
+    ):
+        assert part in text
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="needs a Chromium")
+def test_the_page_runs_in_a_browser_without_a_complaint(built: Path, tmp_path: Path) -> None:
+    page = (built / "report/index.html").resolve().as_uri()
+    options = ["--headless", "--no-sandbox", "--disable-gpu", f"--user-data-dir={tmp_path}", "--enable-logging=stderr"]
+    no_network = "--host-resolver-rules=MAP * ~NOTFOUND"
+    shown = subprocess.run(
+        [f"{CHROMIUM}", *options, no_network, "--dump-dom", page], capture_output=True, text=True, timeout=120
+    )
+    assert "How it is computed" in shown.stdout
+    assert "CONSOLE" not in shown.stderr
+
+
+def test_same_inputs_give_the_same_bytes_whatever_the_order_of_rows(built: Path) -> None:
+    files = [built / "report/index.html", built / "metrics/summary.json"]
+    before = [file.read_bytes() for file in files]
+    for path in sorted(built.glob("data/*/*.parquet")):
+        frame = pl.read_parquet(path)
+        frame.sample(fraction=1.0, shuffle=True, seed=1).write_parquet(path)
+    assert build(built).returncode == 0
+    assert [file.read_bytes() for file in files] == before
+
+
+def test_the_gate_passes_what_holds_and_names_what_fails(
+    built: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(built)
+
+    class Arguments:
+        arms: tuple[str, ...] = ()
+
+    assert check(Arguments()) == 0  # type: ignore[arg-type]
+    said = capsys.readouterr().out
+    assert "ok     rehearsed: general_loss at most 5 points: met" in said
+    assert "domain_only" not in said
+    Arguments.arms = ("domain_only",)
+    assert check(Arguments()) == 1  # type: ignore[arg-type]
+    assert "FAILED domain_only: general_loss" in capsys.readouterr().out
+    Arguments.arms = ("nobody",)
+    with pytest.raises(UserError, match="no arm 'nobody'"):
+        check(Arguments())  # type: ignore[arg-type]
+    printed = table(json.loads(Path("metrics/summary.json").read_text())["arms"])
+    assert [line.split()[0] for line in printed.splitlines()[:5]] == ["arm", "base", *ARMS]
+    assert re.search(r"^base +96\.0 \[93\.9, 97\.4\] n=500 +5\.0 ", printed, re.MULTILINE)
+    assert "report/index.html" in printed
+
+
+def test_a_broken_input_is_named_and_nothing_is_written(tmp_path: Path) -> None:
+    write_chain(tmp_path, size=3, general=60, domain=50)
+    suites = {name: {"kind": "exact", "path": "x", "measures": name} for name in ("general", "domain")}
+    settings = {"base": "base", "report": {}, "evaluate": {"suites": suites}, "train": {"budget": {"steps": 1}}}
+    (tmp_path / "params.yaml").write_text(yaml.safe_dump(settings))
+    evaluation({"general": [True] * 59}).write_parquet(tmp_path / "data/evaluate/public.parquet")
+    done = build(tmp_path)
+    assert done.returncode == 1
+    assert done.stderr.startswith("error: data/evaluate/public.parquet: not the items that the base model answered")
+    (tmp_path / "data/evaluate/public.parquet").write_bytes(b"PAR1")
+    assert "error: data/evaluate/public.parquet: not a readable Parquet file" in build(tmp_path).stderr
+    assert not (tmp_path / "report").exists()
+    assert not (tmp_path / "metrics/summary.json").exists()
+
+
+def test_several_seeds_show_their_spread_and_widen_the_interval() -> None:
+    base = [i % 20 != 0 for i in range(400)]
+    runs = {"base": evaluation({"general": base}), "arm": evaluation({"general": [i % 18 != 0 for i in range(400)]})}
+    one = prove(runs, MEASURES, Report())["arms"]["arm"]
+    runs |= {f"arm-s{s}": evaluation({"general": [i % (18 - 4 * s) != 0 for i in range(400)]}) for s in (1, 2)}
+    three = prove(runs, MEASURES, Report())["arms"]["arm"]
+    assert one["against"]["base"]["general"]["seed_sd"] is None
+    compared = three["against"]["base"]["general"]
+    assert len(three["general"]["by_seed"]) == three["seeds"] == compared["seeds"] == 3
+    assert compared["seed_sd"] > 0
+    assert compared["high"] - compared["low"] > 2 * compared["seed_sd"]
+
+
+@pytest.mark.parametrize(
+    ("marks", "spread"),
+    [([True, False, True], "0.0"), ([True, None, None], "cannot be told"), ([None], "cannot be told")],
+)
+def test_the_page_of_several_seeds(marks: list[bool | None], spread: str) -> None:
+    """Also where no spread between seeds can be told: fewer than two items that all runs were graded on."""
+    runs = dict.fromkeys(("base", "arm", "arm-s1", "arm-s2"), evaluation({"general": marks}))
+    stages = [Stage(step, "all", 3, [], "") for step in ("mix", "evaluate")]
+    summary = summarise(runs, MEASURES, Report())
+    text = render(summary, runs, Report(), "base", stages, [], {}, {}, [], "")
+    assert f'<td class="left">general</td><td>{spread}</td>' in text
+    assert "score interval of the mean counts" in text
+
+
+@pytest.mark.parametrize("seeds", [1, 3])
+def test_a_few_unchanged_items_decide_nothing_however_many_seeds_say_so(seeds: int) -> None:
+    same = evaluation({"general": [True] * 6 + [False] * 2})
+    runs = {"base": same, "arm": same} | {f"arm-s{seed}": same for seed in range(1, seeds)}
+    arm = summarise(runs, MEASURES, Report(limits=Limits(general_loss=5.0)))["arms"]["arm"]
+    assert arm["verdict"]["general"] == "undecided"
+    assert "\N{MINUS SIGN}32.4 to +32.4" in arm["verdict"]["text"][0]
+    assert not arm["checks"][0]["met"]
+    drawn = estimate("arm", arm["against"]["base"]["general"])
+    assert (drawn.low, drawn.high) == pytest.approx((-32.4, 32.4), abs=0.05)
+
+
+def test_items_without_a_grade_are_left_out_on_both_sides_and_counted() -> None:
+    before = evaluation({"general": [True, True, None, False]})
+    after = evaluation({"general": [True, None, False, True]})
+    arm = summarise({"base": before, "arm": after}, MEASURES, Report())["arms"]["arm"]
+    assert arm["general"]["n"] == 3
+    assert arm["general"]["ungraded"] == 1
+    compared = arm["against"]["base"]["general"]
+    assert (compared["n"], compared["learned"], compared["forgotten"]) == (2, 1, 0)
+    nothing = summarise({"base": before, "arm": evaluation({"general": [None] * 4})}, MEASURES, Report())["arms"]["arm"]
+    assert nothing["verdict"]["general"] == "not measured"
+    assert not all(one["met"] for one in nothing["checks"])
+
+
+@settings(max_examples=25)
+@given(
+    st.lists(st.sampled_from([(1, 1), (1, 0), (0, 1), (0, 0)]), min_size=1, max_size=80),
+    st.sampled_from([1.0, 5.0, 20.0]),
+)
+def test_verdict_and_limit_agree_with_the_interval(pairs: list[tuple[int, int]], limit: float) -> None:
+    runs = {
+        "base": evaluation({"general": [bool(a) for a, _ in pairs]}),
+        "arm": evaluation({"general": [bool(b) for _, b in pairs]}),
+    }
+    report = Report(resamples=1000, limits=Limits(general_loss=limit, domain_gain=None))
+    arm = prove(runs, MEASURES, report)["arms"]["arm"]
+    compared = arm["against"]["base"]["general"]
+    assert compared["learned"] - compared["forgotten"] == pytest.approx(compared["difference"] * len(pairs))
+    assert compared["bound_low"] <= compared["difference"] <= compared["bound_high"]
+    found = verdict(arm, report.limits, report.confidence)
+    (only,) = checks("arm", arm, report.limits, "domain_only")
+    assert only.met == (found["general"] == "kept") == (compared["bound_low"] >= -limit / 100)
+    assert (found["general"] == "lost") == (compared["bound_high"] < -limit / 100)
+
+
+@pytest.mark.parametrize(
+    ("share", "text"), [(-0.0004, "0.0"), (0.0216, "+2.2"), (-0.0216, "\N{MINUS SIGN}2.2"), (0, "0.0")]
+)
+def test_points_have_a_sign_but_no_negative_zero(share: float, text: str) -> None:
+    assert points(share) == text
+
+
+@given(st.floats(-1000, 1000), st.floats(0.001, 1000))
+def test_ticks_lie_within_and_are_few(low: float, span: float) -> None:
+    found = ticks(low, low + span)
+    assert 1 <= len(found) <= 7
+    assert all(low - 1e-6 <= tick <= low + span + 1e-6 for tick in found)

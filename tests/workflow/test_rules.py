@@ -1,0 +1,122 @@
+"""What the rules make of a params.yaml: which jobs there are, and what makes each of them stale."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from holdfast.build import graph
+from holdfast.common import section
+from holdfast.common.section import look_up
+from holdfast.inference.fingerprint import read_model
+from holdfast.params import whole
+from toy_project import ROOT
+
+SHIPPED = yaml.safe_load((ROOT / "params.yaml").read_text())
+LINKED = ("Snakefile", "rules", "src", "envs", "data", "examples")
+
+
+@pytest.fixture
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The project without its params.yaml, as the current folder."""
+    for name in LINKED:
+        (tmp_path / name).symlink_to(ROOT / name)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def stages(params: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    """The stages that follow from these parameters; each with the values that DVC watches."""
+    Path("params.yaml").write_text(yaml.safe_dump(params))
+    found = graph.stages(graph.list_jobs(), section.load())
+    for stage in found.values():
+        stage["values"] = {key: look_up(params, key) for key in stage.get("params", [])}
+    return found
+
+
+def stale(before: dict[str, dict[str, Any]], now: dict[str, dict[str, Any]]) -> set[str]:
+    """The stages whose command or parameters differ, but not their files."""
+    return {name for name in now if any(before[name][key] != now[name][key] for key in ("cmd", "values"))}
+
+
+def pins(environment: str) -> dict[str, str]:
+    """Version by package of an environment's list."""
+    lines = (ROOT / f"envs/{environment}.txt").read_text().splitlines()
+    return dict(line.split(" ")[0].split("==") for line in lines if "==" in line and not line.startswith("#"))  # type: ignore[misc]
+
+
+def with_models(**changes: dict[str, Any]) -> dict[str, Any]:
+    models = {name: {**model, **changes.get(name, {})} for name, model in SHIPPED["models"].items()}
+    return {**SHIPPED, "models": models}
+
+
+def test_only_what_changes_answers_makes_a_job_stale(project: Path) -> None:
+    plain: dict[str, Any] = {"engine_args": {"dtype": "float32", "max_model_len": 256}}
+    free = {
+        "rates": {"input_per_million_tokens": 3.0}, "concurrency": 4, "timeout_s": 7.0, "max_failed_share": 0.5,
+        "requests_per_minute": 5.0, "tokens_per_minute": 5.0, "policy": ["outputs_may_train", "x"], "gpus": 2,
+        "engine_args": {**plain["engine_args"], "gpu_memory_utilization": 0.5},
+    }  # fmt: skip
+    before = stages(with_models(base=plain))
+    assert stale(before, stages(with_models(base=plain | free, scholar=free))) == set()
+    runs = {f"{step}-{arm}" for step in ("mix", "train", "evaluate") for arm in SHIPPED["arms"]}
+    asked = {"reconstruct", "generate-base", "score-base", "evaluate-base"}
+    pinned = stale(before, stages(with_models(base=plain | {"revision": "abc"})))
+    assert pinned == runs | asked | {"seed", "recipe"}
+    trusting = {"engine_args": {**plain["engine_args"], "trust_remote_code": True}}
+    assert stale(before, stages(with_models(base=trusting))) == pinned
+    longer = {"engine_args": {**plain["engine_args"], "max_model_len": 512}}
+    evaluations = {name for name in runs if name.startswith("evaluate")}
+    assert stale(before, stages(with_models(base=longer))) == asked | evaluations
+
+
+def test_a_model_is_read_whole_if_what_it_answers_by_is_declared(project: Path) -> None:
+    priced = {"path": "m", "engine_args": {"dtype": "float32"}, "rates": {"output_per_million_tokens": 3.0}}
+    Path("params.yaml").write_text(yaml.safe_dump({"models": {"m": priced}}))
+    model = read_model("random_seed,models.m.engine_args.dtype,models.m.path", "m")
+    assert (model.path, model.rates.output_per_million_tokens) == ("m", 3.0)
+    with pytest.raises(AssertionError, match=r"models\.m\.engine_args\.dtype is not among"):
+        read_model("models.m.path", "m")
+
+
+def test_evaluating_takes_the_gpus_of_base_and_judges(project: Path) -> None:
+    rubric = {
+        "kind": "judge",
+        "path": "data/sandbox/general.jsonl",
+        "judge": "scholar",
+        "rubric": "data/seed/rubric.md",
+    }
+    evaluate = {"suites": {**SHIPPED["evaluate"]["suites"], "style": rubric}}
+    params = with_models(base={"gpus": 1}, scholar={"gpus": 4}) | {"evaluate": evaluate}
+    Path("params.yaml").write_text(yaml.safe_dump(params))
+    words = [sys.executable, "-m", "snakemake", "--dry-run", "--forceall", "--cores", "8", "metrics/base.json"]
+    done = subprocess.run(words, env=os.environ | {graph.LISTING: "1"}, capture_output=True, text=True)
+    job = done.stdout.partition("rule evaluate:")[2].partition("\n\n")[0]
+    assert "gpu=4" in job, done.stdout + done.stderr
+
+
+def test_the_paper_s_settings_are_valid_and_planned(project: Path) -> None:
+    params = yaml.safe_load((ROOT / "examples/paper.yaml").read_text())
+    Path("params.yaml").write_text((ROOT / "examples/paper.yaml").read_text())
+    assert whole.validate().base == "llama"
+    found = stages(params)
+    committee = {f"{step}-{name}" for step in ("generate", "score") for name in ("llama", "qwen", "gpt4")}
+    arms = {f"{step}-{arm}" for step in ("mix", "train", "evaluate") for arm in ("domain_only", "rehearsed")}
+    rest = {"seed", "reconstruct", "clean", "filter-selected", "judge_statistics", "recipe", "evaluate-base", "report"}
+    rest |= {"suite_items-general"}
+    assert set(found) == committee | arms | rest
+    assert {graph.environment(stage["cmd"]) for stage in found.values()} == {"core", "inference-gpu", "training-gpu"}
+    assert found["evaluate-base"]["deps"].count("examples/data/domain_suite.jsonl") == 1
+
+
+@pytest.mark.parametrize("environment", ["inference", "inference-gpu"])
+def test_the_paper_s_harness_tasks_find_their_packages(environment: str) -> None:
+    assert {"math-verify", "antlr4-python3-runtime", "sympy"} <= set(pins(environment))  # leaderboard_math_hard
+
+
+def test_what_the_how_to_trains_with_is_there() -> None:
+    assert "deepspeed" in pins("training-gpu")

@@ -6,8 +6,7 @@ sys.path.insert(0, "src")  # for a Snakemake that was not started through envs/i
 
 from snakemake.exceptions import WorkflowError
 
-from holdfast.build import graph, job, staleness
-from holdfast.build.code_digest import code_digest as code
+from holdfast.build import graph, lock, staleness
 from holdfast.common.errors import UserError
 from holdfast.inference.fingerprint import answer_keys
 from holdfast.inference.params import Model
@@ -22,9 +21,14 @@ if workflow.is_main_process:
 onstart:
     if workflow.is_main_process:
         try:
-            build_lock = job.hold_build()
+            build_lock = lock.hold_build()
         except UserError as error:
             raise WorkflowError(str(error))
+
+
+def code(*modules):
+    """The modules whose algorithm, with all that they import, decides a job's output."""
+    return ",".join(modules)
 
 
 def env(name):

@@ -7,7 +7,8 @@ import polars as pl
 import pytest
 import yaml
 
-from holdfast.params.whole import Params, cross_faults
+from holdfast.params.cross_checks import cross_faults
+from holdfast.params.schema import Params
 
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "bench"))

@@ -7,14 +7,15 @@ from typing import Any
 import pytest
 import yaml
 
-from holdfast.build import graph, imports
+from holdfast.build import code_digest, graph
 from holdfast.build.graph import Job
 from holdfast.common import section
 from holdfast.common.errors import UserError
 from toy_project import ROOT, Project
 
 SHELL = (
-    "exec envs/job generate-a --env envs/core.txt --log l -- python -m x --params random_seed,generate.samples --o out"
+    "exec envs/job generate-a --env envs/core.txt --code a.b --log l -- python -m x"
+    " --params random_seed,generate.samples --o out"
 )
 PARAMS = {"random_seed": 0, "generate": {"samples": 3}}
 
@@ -54,7 +55,7 @@ def test_a_job_becomes_a_stage() -> None:
         "generate-a": {
             "cmd": SHELL,
             "deps": ["envs/core.txt", "in"],
-            "params": ["generate.samples", "random_seed"],
+            "params": ["generate.samples", "random_seed", {"data/workflow/code.yaml": ["a/b"]}],
             "outs": ["a", "metrics/b.json"],
         }
     }
@@ -69,6 +70,7 @@ def test_a_job_becomes_a_stage() -> None:
         ({"inputs": ["in", "envs/core.txt"]}, "needs exactly one input .holdfast/stamps/NAME"),
         ({"inputs": [".holdfast/stamps/generate-a"]}, "needs the input env=env"),
         ({"shell": SHELL.replace("generate-a", "generate-b")}, "must begin with 'exec envs/job generate-a'"),
+        ({"shell": SHELL.replace(" --code a.b", "")}, "needs the parameter code=code(MODULE)"),
         ({"shell": SHELL + "\necho"}, "must be one line"),
         ({"shell": SHELL + " ${HOME}"}, "must be one line without"),
         ({"shell": SHELL.replace(".samples", ".sample")}, "reads generate.sample, which params.yaml lacks"),
@@ -114,7 +116,7 @@ def test_snakemake_tells_us_its_jobs(toy: Project) -> None:
     assert train["inputs"][0] == "data/filter/selected.txt"
     assert ".holdfast/stamps/train-mixed" in train["inputs"]
     assert train["shell"].startswith(
-        "exec envs/job train-mixed --env envs/core.txt --log logs/train/mixed.log -- python"
+        "exec envs/job train-mixed --env envs/core.txt --code holdfast.toy.train --log logs/train/mixed.log -- python"
     )
 
 
@@ -139,6 +141,9 @@ def test_a_single_stage_never_runs_under_an_old_dvc_file(toy: Project) -> None:
     rules = toy.folder / "rules/toy.smk"
     rules.write_text(rules.read_text().replace("-m holdfast.toy.train", "-X dev -m holdfast.toy.train"))
     (toy.folder / "src/holdfast/toy/train.py").write_text("raise SystemExit('must not run')\n")
+    params = toy.params()
+    params["arms"]["plain"]["share"] = 0.125  # what makes DVC run this stage at all
+    toy.set_params(params)
     done = toy.dvc("repro", "--single-item", "train-plain", check=False)
     assert "has been regenerated" in done.stderr
     assert "must not run" not in done.stderr
@@ -147,7 +152,7 @@ def test_a_single_stage_never_runs_under_an_old_dvc_file(toy: Project) -> None:
 @pytest.mark.workflow
 def test_faults_in_rules_are_shown(toy: Project) -> None:
     rules = toy.folder / "rules/toy.smk"
-    rules.write_text(rules.read_text().replace("{output.summary}", "{output.sumary}"))
+    rules.write_text(rules.read_text().replace("{output.summary:q}", "{output.sumary:q}"))
     done = toy.snakemake("--dry-run", check=False)
     assert done.returncode != 0
     assert "sumary" in done.stdout
@@ -168,7 +173,12 @@ def test_a_module_runs_what_it_imports(tmp_path: Path, monkeypatch: pytest.Monke
     for name, text in files.items():
         (package / name).write_text(text)
     monkeypatch.chdir(tmp_path)
-    names = [Path(path).relative_to("src/holdfast").as_posix() for path in imports.closure("holdfast.a")]
-    assert names == ["__init__.py", "a.py", "b.py", "deep/c.py"]
+    assert code_digest.closure("holdfast.a") == (
+        "holdfast",
+        "holdfast.a",
+        "holdfast.b",
+        "holdfast.deep",
+        "holdfast.deep.c",
+    )
     with pytest.raises(FileNotFoundError):
-        imports.closure("holdfast.nothing")
+        code_digest.closure("holdfast.nothing")

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from holdfast.build import job
+from holdfast.build import lock
 from holdfast.common.errors import UserError
 from toy_project import ROOT, Project
 
@@ -93,15 +93,15 @@ def test_an_unknown_stage_is_named(toy: Project) -> None:
 def test_the_lock_goes_with_its_process(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     holder = subprocess.Popen(
-        [sys.executable, "-c", "from holdfast import job; lock = job.hold_build(); print(flush=True); input()"],
+        [sys.executable, "-c", "from holdfast.build import lock; held = lock.hold_build(); print(flush=True); input()"],
         env={"PYTHONPATH": str(ROOT / "src")}, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
     )  # fmt: skip
     assert holder.stdout
     holder.stdout.readline()
-    with job.building("a job of that build", shared=True):
+    with lock.building("a job of that build", shared=True):
         pass
     with pytest.raises(UserError, match=rf"another build runs in this checkout: snakemake, process {holder.pid}"):
-        job.hold_build()
+        lock.hold_build()
     holder.kill()
     holder.wait()
-    job.hold_build().close()
+    lock.hold_build().close()

@@ -14,7 +14,7 @@ from holdfast.build.plan_rows import Rows, rows_of
 from holdfast.common.files import write_table
 from holdfast.common.ids import row_id
 from holdfast.common.tables import GENERATIONS, INSTRUCTIONS
-from holdfast.params.whole import Params
+from holdfast.params.schema import Params
 from holdfast.steps.evaluate.params import HarnessSuite
 from server import Server, served
 from toy_project import ROOT, Project
@@ -92,7 +92,7 @@ def test_what_runs_is_what_was_planned(params: Params, server: Server, monkeypat
 def test_before_the_inputs_are_there_it_is_an_upper_bound(params: Params) -> None:
     [planned] = rows_of(GENERATE, params, lambda path: False)
     assert planned.estimate
-    assert planned.asked == params.reconstruct.samples * params.generate.samples
+    assert planned.asked == params.seed.samples * params.generate.samples
     assert planned.output_tokens == planned.asked * params.generate.sampling.max_tokens
     write_table(instructions(5), "instructions.parquet", INSTRUCTIONS)
     fresh = pl.DataFrame(
@@ -114,7 +114,7 @@ def test_a_bound_holds_what_is_asked_once_the_inputs_are_there(params: Params) -
     params = params.model_copy(update={"score": parsing})
     longest = params.reconstruct.sampling.max_tokens, params.generate.sampling.max_tokens  # tokens
     [generating], [judging] = (rows_of(shell, params, lambda path: False) for shell in (GENERATE, SCORE))
-    candidates = params.reconstruct.samples * params.generate.samples
+    candidates = params.seed.samples * params.generate.samples
     assert generating.prompt_tokens >= candidates * longest[0]  # type: ignore[operator]
     assert generating.money == pytest.approx((generating.prompt_tokens * 2 + generating.output_tokens * 10) / 1e6)  # type: ignore[operator]
     assert judging.asked == candidates * 3
@@ -203,13 +203,13 @@ def test_reasons_in_a_project(toy: Project) -> None:
     text = (toy.folder / "params.yaml").read_text()
     (toy.folder / "params.yaml").write_text(text.replace("scholar: {temperature: 1.0}", "scholar: {temperature: 0.5}"))
     code = toy.folder / "src/holdfast/toy/report.py"
-    code.write_text(code.read_text() + "# comment\n")
-    (toy.folder / "data/clean/instructions.txt").unlink()
+    code.write_text(code.read_text() + "unused = 1\n")
+    (toy.folder / "data/reconstruct/instructions.txt").unlink()
     found = planned()
     assert found["generate-scholar"]["why"] == ["generate.models.scholar.temperature: 1.0 → 0.5"]
     assert found["generate-scholar"]["certain"]
     assert found["filter"]["why"] == ["after generate-scholar"]
     assert not found["filter"]["certain"]
-    assert any(str(reason).startswith("src/holdfast/toy/report.py: ") for reason in found["report"]["why"])  # type: ignore[attr-defined]
+    assert "code: holdfast.toy.report" in found["report"]["why"]  # type: ignore[operator]
     assert "generate-base" not in found
     assert float(str(found["train-mixed"]["hours"])) > 0  # as long as last time

@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from holdfast.build import staleness
+from holdfast.build.stages import downstream
 from holdfast.common.errors import UserError
 
 NOW = 1_800_000_000_000_000_000
@@ -93,8 +94,8 @@ def test_stamps_follow_staleness(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 
 
 def test_downstream() -> None:
-    assert staleness.downstream(CHAIN, ["b", "not a stage"]) == {"b", "c"}
-    assert staleness.downstream(CHAIN, []) == set()
+    assert downstream(CHAIN, ["b", "not a stage"]) == {"b", "c"}
+    assert downstream(CHAIN, []) == set()
 
 
 def test_stale_outputs_become_writable(tmp_path: Path) -> None:

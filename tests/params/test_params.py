@@ -9,7 +9,9 @@ from ruamel.yaml import YAML
 
 from holdfast.common import section
 from holdfast.common.errors import UserError
-from holdfast.params import whole
+from holdfast.params.schema import Params
+from holdfast.params.validation import validate
+from holdfast.params.yaml_versions import plain
 from toy_project import ROOT
 
 SHIPPED = (ROOT / "params.yaml").read_text()
@@ -23,7 +25,7 @@ def faults(tmp_path: Path, *edits: tuple[str, str]) -> list[str]:
     path = tmp_path / "params.yaml"
     path.write_text(text)
     with pytest.raises(UserError) as raised:
-        whole.validate(str(path))
+        validate(str(path))
     return str(raised.value).replace(f"{path}: ", "").splitlines()
 
 
@@ -33,7 +35,7 @@ def _in_the_project(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_the_shipped_file_is_valid() -> None:
-    assert whole.validate().base == "base"
+    assert validate().base == "base"
 
 
 @pytest.mark.parametrize(
@@ -134,7 +136,7 @@ def test_the_report_and_its_reference(tmp_path: Path) -> None:
     renamed = (DOMAIN_ONLY, DOMAIN_ONLY.replace("domain_only", "alone"))
     path = tmp_path / "params.yaml"
     path.write_text(SHIPPED.replace(*renamed))
-    assert "alone" in whole.validate(str(path)).arms, "the reference that nobody named need not be there"
+    assert "alone" in validate(str(path)).arms, "the reference that nobody named need not be there"
     limit = ("domain_gain: 50.0", "domain_gain: 50.0, domain_shortfall: 3.0")
     assert any(line.startswith("report.reference: domain_only is not") for line in faults(tmp_path, renamed, limit))
 
@@ -178,14 +180,14 @@ def test_what_the_two_engines_read_differently_is_refused(tmp_path: Path, writte
 def test_the_repair_reads_alike(value: float | bool) -> None:
     import yaml
 
-    text = whole.plain(value)
+    text = plain(value)
     one, two = yaml.safe_load(text), YAML(typ="safe", pure=True).load(text)
     assert one == two == value
     assert type(one) is type(two) is type(value)
 
 
 def test_every_parameter_is_described() -> None:
-    schema = whole.Params.model_json_schema()
+    schema = Params.model_json_schema()
     for name, part in {"Params": schema, **schema["$defs"]}.items():
         for key, field in part.get("properties", {}).items():
             assert field.get("description"), f"{name}.{key} has no description"

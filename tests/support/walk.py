@@ -16,7 +16,7 @@ from typing import Any
 import yaml
 
 import toy_project
-from holdfast.build.staleness import downstream
+from holdfast.build.stages import downstream
 from toy_project import Project
 
 
@@ -81,8 +81,12 @@ class Walk:
             record = lock.get(name, {})
             deps = {entry["path"]: entry["md5"] for entry in record.get("deps", [])}
             outs = {entry["path"]: entry["md5"] for entry in record.get("outs", [])}
-            keys = {key: look_up(params, key) for key in stage.get("params", [])}
-            same = record.get("cmd") == stage["cmd"] and record.get("params", {}).get("params.yaml", {}) == keys
+            keys = {key: look_up(params, key) for key in stage["params"] if isinstance(key, str)}
+            watched = {"params.yaml": keys} if keys else {}
+            for file, names in [entry for key in stage["params"] if isinstance(key, dict) for entry in key.items()]:
+                known = yaml.safe_load((self.project.folder / file).read_text())
+                watched[file] = {name: known[name] for name in names}
+            same = record.get("cmd") == stage["cmd"] and record.get("params", {}) == watched
             same = same and deps == {path: md5(self.project.folder / path) for path in stage["deps"]}
             found = {path: md5(self.project.folder / path) for path in stage["outs"]}
             if not same or found != outs:
@@ -166,7 +170,7 @@ class Walk:
     def stop_at(self, step: str, accident: str) -> Path:
         """Make something stale so that `step` runs, and arrange an accident there."""
         one_model(self)
-        edit_comment(self, step)
+        edit_unused(self, step)
         path = self.project.outside / f"{accident}-{step}"
         path.touch()
         return path
@@ -222,8 +226,14 @@ def edit_module(walk: Walk) -> None:
         path.write_text(path.read_text().replace("temperature, line)", "temperature, line, random_word)"))
 
 
-def edit_comment(walk: Walk, step: str | None = None) -> None:
+def edit_unused(walk: Walk, step: str | None = None) -> None:
+    """A change of code that does not show in the output."""
     path = walk.path(f"src/holdfast/toy/{step}.py") if step else walk.a_module()
+    path.write_text(path.read_text() + f"unused = {walk.random.random()}\n")
+
+
+def edit_comment(walk: Walk) -> None:
+    path = walk.a_module()
     path.write_text(path.read_text() + f"# {walk.random.random()}\n")
 
 
@@ -321,14 +331,14 @@ def touch(walk: Walk) -> None:
 
 def revert(walk: Walk) -> None:
     one_model(walk)
-    edit_comment(walk)
+    edit_unused(walk)
     if walk.random.random() < 0.5:
         walk.build()
     walk.project.git("checkout", "--quiet", "--", "params.yaml", "src", "rules", "data")
 
 
 OPERATIONS: list[Callable[[Walk], None]] = [
-    one_model, add_model, remove_model, change_arms, change_counts, edit_module, edit_comment, edit_rule,
+    one_model, add_model, remove_model, change_arms, change_counts, edit_module, edit_unused, edit_comment, edit_rule,
     comment_in_rules, change_seed_file, older_commit, older_commit, fresh_clone, delete_output, truncate_output,
     tamper_with_output, killed_build, killed_build, failing_step, touch, revert,
 ]  # fmt: skip

@@ -70,8 +70,9 @@ def test_another_arm(toy: Project, engine: str) -> None:
 @pytest.mark.parametrize("engine", ENGINES)
 def test_a_step_that_writes_the_same_bytes_stops_the_rebuild(toy: Project, engine: str) -> None:
     path = toy.folder / "src/holdfast/toy/filter.py"
-    path.write_text(path.read_text() + "# a comment\n")
-    assert toy.stale_for_dvc() == {"filter"}
+    path.write_text(path.read_text() + "unused = 1\n")
+    assert toy.stale_for_dvc() == {"workflow"}
+    assert "generate-base" not in toy.stale_for_snakemake()
     assert build(toy, engine) == ["filter"]  # and no model is trained again
     edit(toy, "params.yaml", "shards: 2", "shards: 3")  # the generations change, what is selected does not
     assert build(toy, engine) == ["filter", "generate", "generate"]
@@ -94,7 +95,7 @@ def test_each_engine_accepts_what_the_other_built(toys: Callable[[str], Project]
 
 
 def test_a_deleted_output_comes_back_from_the_cache(toy: Project) -> None:
-    (toy.folder / "data/clean/instructions.txt").unlink()
+    (toy.folder / "data/reconstruct/instructions.txt").unlink()
     assert toy.stale_for_dvc() == {"reconstruct", "generate-base", "generate-scholar"}
     assert build(toy, "snakemake") == []
     (toy.folder / "models/plain/weights.txt").unlink()

@@ -1,4 +1,4 @@
-"""What of a job's code decides its output, as one digest in the job's command.
+"""What of a job's code decides its output, as one digest that DVC watches like a parameter.
 
 The digest covers the modules that a job imports, as syntax trees without what cannot change an output: comments,
 layout, docstrings, type annotations of functions and variables, descriptions of parameters, and the texts of user

@@ -1,4 +1,6 @@
-"""dvc.yaml, written from the Snakefile's own graph: one DVC stage per Snakemake job, named like the job's stamp file.
+"""dvc.yaml and the digests of the jobs' code, written from the Snakefile's own graph.
+
+One DVC stage per Snakemake job, named like the job's stamp file.
 
 Only the standard library is imported at the top: `envs/job` asks `current` before every stage.
 """
@@ -19,6 +21,7 @@ from holdfast.common.errors import UserError
 DVC_FILE = Path("dvc.yaml")
 SOURCE = Path(__file__).resolve().parents[2]  # the folder that holds this package
 CODE = Path("src/holdfast")
+DIGESTS = Path("data/workflow/code.yaml")  # a digest per module that a rule names after `--code`
 
 
 STAMPS = Path(".holdfast/stamps")
@@ -54,9 +57,9 @@ def sources() -> list[Path]:
 
 
 def fingerprint() -> str:
-    """A hash of everything that dvc.yaml depends on, and of dvc.yaml itself."""
+    """A hash of everything that dvc.yaml and the code digests depend on, and of both files."""
     digest = hashlib.blake2b(digest_size=16)
-    for path in [*sources(), *sorted(CODE.rglob("*.py")), DVC_FILE]:
+    for path in [*sources(), *sorted(CODE.rglob("*.py")), DVC_FILE, DIGESTS]:
         digest.update(f"{path}\0".encode())
         if path.is_file():
             content = path.read_bytes()
@@ -65,22 +68,29 @@ def fingerprint() -> str:
 
 
 def current() -> bool:
-    """Whether nothing that dvc.yaml depends on has changed since it was last seen to be current."""
+    """Whether neither dvc.yaml and the code digests nor what they depend on has changed since both were up to date."""
     return SEEN.is_file() and SEEN.read_text() == fingerprint()
 
 
 def refresh() -> bool:
-    """Bring dvc.yaml up to date; True when its text changed. Raises UserError if params.yaml or a rule is at fault."""
+    """Bring dvc.yaml and the code digests up to date; True when the text of dvc.yaml changed.
+
+    Raises UserError if params.yaml or a rule is at fault.
+    """
     from holdfast.common import section
-    from holdfast.params import whole
+    from holdfast.params.validation import validate
 
     before = fingerprint()
-    whole.validate()
-    text = HEADER + render(list_jobs(), section.load())
+    validate()
+    jobs = list_jobs()
+    text, digests = HEADER + render(jobs, section.load()), render_digests(jobs)
     changed = not DVC_FILE.is_file() or DVC_FILE.read_text(encoding="utf-8") != text
+    digests_changed = not DIGESTS.is_file() or DIGESTS.read_text(encoding="utf-8") != digests
     if changed:
         _write(DVC_FILE, text)
-    elif fingerprint() != before:
+    if digests_changed:
+        _write(DIGESTS, digests)
+    if not changed and not digests_changed and fingerprint() != before:
         return False  # somebody edits right now: the next call looks again
     _write(SEEN, fingerprint())
     return changed
@@ -162,6 +172,16 @@ def declared(shell: str) -> list[str]:
     return sorted(set(words[words.index("--params") + 1].split(","))) if "--params" in words else []
 
 
+def code_modules(shell: str) -> list[str]:
+    """The modules after `--code` in a job's shell command."""
+    words = shlex.split(shell)
+    return words[words.index("--code") + 1].split(",") if "--code" in words else []
+
+
+def _digest_key(module: str) -> str:
+    return module.replace(".", "/")  # DVC takes a dot for a level of nesting
+
+
 def environment(shell: str) -> str:
     """The environment's name after `--env`, which may be given as the path of its package list."""
     words = shlex.split(shell)
@@ -185,6 +205,10 @@ def stages(jobs: Iterable[Job], params: dict[str, Any]) -> dict[str, dict[str, A
             raise UserError(
                 f"rule {job.rule}: the shell command must begin with 'exec envs/job {name}', found: {job.shell[:60]}"
             )
+        if not code_modules(job.shell):
+            raise UserError(
+                f"rule {job.rule}: needs the parameter code=code(MODULE) and '--code {{params.code}}' in its command"
+            )
         if f"envs/{environment(job.shell)}.txt" not in job.inputs:
             raise UserError(
                 f"rule {job.rule}: needs the input env=env(NAME) and '--env {{input.env}}' in the shell command"
@@ -195,7 +219,8 @@ def stages(jobs: Iterable[Job], params: dict[str, Any]) -> dict[str, dict[str, A
                 raise UserError(f"rule {job.rule}: reads {key}, which params.yaml lacks; add it")
         stage: dict[str, Any] = {"cmd": job.shell}
         stage["deps"] = sorted({path for path in job.inputs if Path(path).parent != STAMPS})
-        stage |= {"params": keys} if keys else {}
+        digests = [{str(DIGESTS): [_digest_key(module) for module in code_modules(job.shell)]}]
+        stage["params"] = keys + digests
         stage["outs"] = sorted(job.outputs)
         result[name] = stage
     return result
@@ -209,6 +234,7 @@ def render(jobs: Iterable[Job], params: dict[str, Any]) -> str:
         "cmd": "envs/in-env core python -m holdfast.build.graph",
         "desc": "regenerates dvc.yaml after a change of rules, parameters or code, and fails if it was out of date",
         "deps": [*map(str, sources()), str(CODE)],
+        "outs": [str(DIGESTS)],
     }
     built = stages(jobs, params)
     outs = sorted(out for stage in built.values() for out in stage["outs"])
@@ -217,6 +243,16 @@ def render(jobs: Iterable[Job], params: dict[str, Any]) -> str:
     curves = [{out: {"x": "step", "y": "loss"}} for out in outs if out.startswith("plots/") and out.endswith(".csv")]
     whole |= ({"metrics": metrics} if metrics else {}) | ({"plots": curves} if curves else {})
     return yaml.safe_dump(whole, sort_keys=False, width=10**6, allow_unicode=True)
+
+
+def render_digests(jobs: Iterable[Job]) -> str:
+    """The text of the file of code digests."""
+    import yaml
+
+    from holdfast.build.code_digest import code_digest
+
+    modules = sorted({module for job in jobs for module in code_modules(job.shell)})
+    return yaml.safe_dump({_digest_key(module): code_digest(module) for module in modules})
 
 
 def command(subparsers: Any) -> None:

@@ -6,7 +6,6 @@ Only the standard library is imported at the top: the user's bare Python starts 
 """
 
 import contextlib
-import fcntl
 import io
 import logging
 import os
@@ -14,17 +13,15 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterable, Iterator
 from pathlib import Path
 from types import FrameType
 from typing import NoReturn
 
 from holdfast.build import graph
+from holdfast.build.lock import building
+from holdfast.build.stages import load_stages, remove_dangling
 from holdfast.common.errors import UserError
 from holdfast.common.processes import end_with_parent
-
-BUILD_LOCK = Path(".holdfast/build.lock")
-
 
 INSIDE = "HOLDFAST_INSIDE"  # set below a Snakemake job: its main process holds the build lock
 
@@ -59,51 +56,6 @@ def in_core(*words: str) -> NoReturn:
     os.execv("envs/in-env", ["envs/in-env", "core", "python", "-m", "holdfast.build.job", *words])
 
 
-@contextlib.contextmanager
-def building(what: str, shared: bool) -> Iterator[None]:
-    """Hold the build lock: one build at a time in a checkout; `shared` for the jobs of the build that holds it.
-
-    Raises UserError when another build runs. The lock goes with the process, so a killed build leaves none behind.
-    """
-    BUILD_LOCK.parent.mkdir(exist_ok=True)
-    with BUILD_LOCK.open("a+") as lock:
-        take(lock, what, shared)
-        yield
-
-
-def check_no_build() -> None:
-    """Raises UserError when a build runs in this checkout."""
-    with building("holdfast", shared=False):
-        pass
-
-
-def take(lock: io.TextIOWrapper, what: str, shared: bool) -> None:
-    """Lock an open build lock file. A whole build takes it alone first, then shares it with its own jobs."""
-    try:
-        if not shared:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            lock.seek(0)
-            lock.truncate()
-            lock.write(f"{what}, process {os.getpid()} on {os.uname().nodename}\n")
-            lock.flush()
-        else:
-            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except OSError as error:
-        lock.seek(0)
-        raise UserError(
-            f"another build runs in this checkout: {lock.read().strip()}; wait for it or stop it"
-        ) from error
-
-
-def hold_build() -> io.TextIOWrapper:
-    """Snakemake's main process, before its first job: the lock lasts as long as the returned file stays open."""
-    BUILD_LOCK.parent.mkdir(exist_ok=True)
-    lock = BUILD_LOCK.open("a+")
-    take(lock, "snakemake", shared=False)
-    take(lock, "snakemake", shared=True)
-    return lock
-
-
 def check_dvc_file() -> None:
     """A job that `dvc repro` starts must be what the Snakefile says now. Raises UserError after renewing dvc.yaml."""
     if INSIDE in os.environ or graph.current():
@@ -132,8 +84,6 @@ def run(stage: str, environment: str, log: Path, command: list[str]) -> int:
 
 def reproduce(stage: str) -> int:
     """Have DVC make the stage's outputs: kept or restored where nothing changed, built where something did."""
-    from holdfast.build.staleness import load_stages
-
     os.environ[INSIDE] = "1"
     signal.signal(signal.SIGTERM, leave)
     with building(stage, shared=True):
@@ -142,18 +92,6 @@ def reproduce(stage: str) -> int:
         if not failed and (dvc("checkout", "--force", stage) or remove_dangling(load_stages()[stage]["outs"])):
             failed = dvc("repro", "--single-item", stage)
         return failed
-
-
-def remove_dangling(outs: Iterable[str]) -> int:
-    """Remove links to nothing from a stage's outputs; how many there were.
-
-    With symbolic links DVC checks out what its cache lacks all the same, and then cannot read it.
-    """
-    found = [path for out in map(Path, outs) for path in (out, *(out.rglob("*") if out.is_dir() else ()))]
-    dangling = [path for path in found if path.is_symlink() and not path.exists()]
-    for path in dangling:
-        path.unlink()
-    return len(dangling)
 
 
 def leave(number: int, _frame: FrameType | None) -> NoReturn:

@@ -10,10 +10,12 @@ from typing import Any, NamedTuple
 
 import yaml
 
-from holdfast.build import job, staleness
+from holdfast.build import graph, job, staleness
 from holdfast.build.plan_rows import Rows, rows_of
+from holdfast.build.stages import downstream, upstream
 from holdfast.common import section
-from holdfast.params import whole
+from holdfast.params.schema import Params
+from holdfast.params.validation import validate
 
 LOCK = Path("dvc.lock")
 
@@ -52,10 +54,10 @@ def main(arguments: argparse.Namespace) -> None:
 
 def plan() -> list[Planned]:
     """The stale stages in the order of building. Raises UserError when params.yaml or the rules are at fault."""
-    params = whole.validate()
+    params = validate()
     stages, changes = staleness.look()
     restorable = {name for name, found in changes.items() if job_only_outputs(found)}
-    due = staleness.downstream(stages, set(changes) - restorable)
+    due = downstream(stages, set(changes) - restorable)
     maker = {out: name for name, stage in stages.items() for out in stage["outs"]}
     lock = recorded()
     values = section.load()
@@ -63,7 +65,7 @@ def plan() -> list[Planned]:
     def known(path: str) -> bool:
         return maker.get(path) not in due and Path(path).exists()
 
-    order = TopologicalSorter({name: staleness.upstream(stage, maker) for name, stage in stages.items()}).static_order()
+    order = TopologicalSorter({name: upstream(stage, maker) for name, stage in stages.items()}).static_order()
     planned = []
     for name in order:
         if name in due:
@@ -85,7 +87,7 @@ def hours_of(stage: str, rows: list[Rows]) -> float | None:
     return None if seconds is None else seconds / 3600
 
 
-def gpus_of(command: str, rows: list[Rows], params: whole.Params) -> int:
+def gpus_of(command: str, rows: list[Rows], params: Params) -> int:
     """GPUs that the job's models need; an arm is evaluated under the base model's settings."""
     if "holdfast.steps.train" in command.split():
         return params.train.gpus
@@ -121,13 +123,15 @@ def reasons(
     if record["cmd"] != stage["cmd"]:
         yield f"command: {shown_difference(record['cmd'], stage['cmd'])}"
     before = record.get("params", {}).get(section.PARAMS_FILE, {})
-    for key in stage.get("params", []):
+    for key in filter(lambda entry: isinstance(entry, str), stage["params"]):
         yield from parameter_changes(key, before.get(key, ABSENT), current_value(values, key))
     hashes = {entry["path"]: entry.get("md5", "") for entry in record.get("deps", [])}
     for change in found:
         if isinstance(change, dict):
             for path, state in change.get("changed deps", {}).items():
-                if path != section.PARAMS_FILE and maker.get(path) not in due:
+                if path == str(graph.DIGESTS):
+                    yield f"code: {', '.join(key.replace('/', '.') for key in state)}"
+                elif path != section.PARAMS_FILE and maker.get(path) not in due:
                     yield f"{path}: {file_change(path, state, hashes.get(path, ''))}"
             for path, state in change.get("changed outs", {}).items():
                 yield f"output {path}: {state}"

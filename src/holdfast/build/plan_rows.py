@@ -18,7 +18,7 @@ from holdfast.common.files import scan_table
 from holdfast.common.tables import GENERATIONS, INSTRUCTIONS, PROMPTS
 from holdfast.inference.ask import Pending, Request, about_tokens, pending
 from holdfast.inference.params import Model
-from holdfast.params.whole import Params
+from holdfast.params.schema import Params
 from holdfast.steps.evaluate import requests as evaluate
 from holdfast.steps.evaluate.params import HarnessSuite
 from holdfast.steps.generate import candidates as generate

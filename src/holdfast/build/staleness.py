@@ -19,12 +19,12 @@ from typing import Any
 
 import yaml
 
-from holdfast.build import graph, job
+from holdfast.build import graph
+from holdfast.build import stages as dvc_stages
+from holdfast.build.lock import check_no_build
+from holdfast.build.stages import Stage, downstream, load_stages, upstream
 from holdfast.common import section
 from holdfast.common.errors import UserError
-
-Stage = Mapping[str, Any]
-
 
 FRESH_NS = 10**18  # September 2001: older than any output
 
@@ -67,17 +67,11 @@ def look() -> tuple[dict[str, Stage], dict[str, list[Any]]]:
     return stages, restore_deleted(stages, dvc_status())
 
 
-def load_stages() -> dict[str, Stage]:
-    """The stages of dvc.yaml, each with `cmd`, `deps`, `outs` and, where it reads any, `params`."""
-    with open(graph.DVC_FILE, encoding="utf-8") as file:
-        return yaml.load(file, getattr(yaml, "CSafeLoader", yaml.SafeLoader))["stages"]
-
-
 def remove_dangling() -> None:
-    """Remove links to nothing among the outputs, on which both engines stop (`job.remove_dangling`)."""
+    """Remove links to nothing among the outputs, on which both engines stop (`stages.remove_dangling`)."""
     with contextlib.suppress(OSError, yaml.YAMLError, KeyError, TypeError):  # a dvc.yaml that is about to be renewed
         for stage in load_stages().values():
-            job.remove_dangling(stage.get("outs", ()))
+            dvc_stages.remove_dangling(stage.get("outs", ()))
 
 
 def run_dvc(*words: str) -> str:
@@ -94,7 +88,7 @@ def dvc_status() -> dict[str, list[Any]]:
 
     Raises UserError while a build runs: what it is about to write is neither stale nor fresh.
     """
-    job.check_no_build()
+    check_no_build()
     return json.loads(run_dvc("status", "--json"))
 
 
@@ -115,21 +109,6 @@ def restore_deleted(stages: Mapping[str, Stage], changes: dict[str, list[Any]]) 
     except UserError:  # not in the cache: their stages are stale
         return changes
     return dvc_status()
-
-
-def downstream(stages: Mapping[str, Stage], names: Iterable[str]) -> set[str]:
-    """The stages in `names` and all that follow from them."""
-    maker = {out: name for name, stage in stages.items() for out in stage["outs"]}
-    reached = {name for name in names if name in stages}
-    for name in TopologicalSorter({name: upstream(stage, maker) for name, stage in stages.items()}).static_order():
-        if any(other in reached for other in upstream(stages[name], maker)):
-            reached.add(name)
-    return reached
-
-
-def upstream(stage: Stage, maker: Mapping[str, str]) -> list[str]:
-    """The stages that make this one's inputs."""
-    return [maker[dep] for dep in stage["deps"] if dep in maker]
 
 
 def put_in_order(stages: Mapping[str, Stage], now: int) -> None:

@@ -1,0 +1,45 @@
+"""The stages of dvc.yaml, how they depend on one another, and their outputs."""
+
+from collections.abc import Iterable, Mapping
+from graphlib import TopologicalSorter
+from pathlib import Path
+from typing import Any
+
+from holdfast.build import graph
+
+Stage = Mapping[str, Any]
+
+
+def load_stages() -> dict[str, Stage]:
+    """The stages of dvc.yaml, each with `cmd`, `deps`, `outs` and, where it reads any, `params`."""
+    import yaml
+
+    with open(graph.DVC_FILE, encoding="utf-8") as file:
+        return yaml.load(file, getattr(yaml, "CSafeLoader", yaml.SafeLoader))["stages"]
+
+
+def upstream(stage: Stage, maker: Mapping[str, str]) -> list[str]:
+    """The stages that make this one's inputs."""
+    return [maker[dep] for dep in stage["deps"] if dep in maker]
+
+
+def downstream(stages: Mapping[str, Stage], names: Iterable[str]) -> set[str]:
+    """The stages in `names` and all that follow from them."""
+    maker = {out: name for name, stage in stages.items() for out in stage["outs"]}
+    reached = {name for name in names if name in stages}
+    for name in TopologicalSorter({name: upstream(stage, maker) for name, stage in stages.items()}).static_order():
+        if any(other in reached for other in upstream(stages[name], maker)):
+            reached.add(name)
+    return reached
+
+
+def remove_dangling(outs: Iterable[str]) -> int:
+    """Remove links to nothing from a stage's outputs; how many there were.
+
+    With symbolic links DVC checks out what its cache lacks all the same, and then cannot read it.
+    """
+    found = [path for out in map(Path, outs) for path in (out, *(out.rglob("*") if out.is_dir() else ()))]
+    dangling = [path for path in found if path.is_symlink() and not path.exists()]
+    for path in dangling:
+        path.unlink()
+    return len(dangling)

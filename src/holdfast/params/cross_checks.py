@@ -1,0 +1,145 @@
+"""Checks across the sections of params.yaml: names, settings that exclude each other, files."""
+
+import difflib
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from holdfast.common.errors import UserError
+from holdfast.inference.params import Model, endpoint_faults
+from holdfast.params.policy import check_policy
+from holdfast.params.schema import RESERVED, Params
+from holdfast.steps.mix.params import REHEARSAL, Source, size_source
+from holdfast.steps.train.params import Train
+
+BUILT = ("data/sandbox/", "models/sandbox/")  # made by the workflow itself
+
+
+def cross_faults(params: Params) -> Iterator[str]:
+    """Names that are used but not defined, and licences that do not allow what is asked of them."""
+    sources = {name: Source.model_validate(REHEARSAL) for name in ["rehearsal"]} | params.sources
+    used = {name for arm in params.arms.values() for name in arm.sources}
+    judges = {suite.judge for suite in params.evaluate.suites.values() if suite.kind == "judge"}
+    yield from undefined("base", [params.base], params.models, "models")
+    yield from undefined("generate.models", params.generate.models, params.models, "models")
+    yield from undefined("score.judges", params.score.judges, params.models, "models")
+    yield from undefined("evaluate.suites", sorted(judges), params.models, "models")
+    for name, selection in params.filter.items():
+        yield from undefined(f"filter.{name}.models", selection.models or [], params.generate.models, "generate.models")
+        yield from undefined(f"filter.{name}.judges", selection.judges or [], params.score.judges, "score.judges")
+    for name, arm in params.arms.items():
+        yield from undefined(f"arms.{name}.sources", arm.sources, sources, "sources")
+        if name in RESERVED:
+            yield f"arms.{name}: this name is taken; call the arm something else"
+    for name in sorted(used & set(sources)):
+        if (selected := sources[name].selection) is not None:
+            yield from undefined(f"sources.{name}.selection", [selected], params.filter, "filter")
+    yield from undefined("report.gated", params.report.gated, params.arms, "arms")
+    if "reference" in params.report.model_fields_set or params.report.limits.domain_shortfall is not None:
+        yield from undefined("report.reference", [params.report.reference], params.arms, "arms")
+    if params.seed.prefix:
+        several = ["reconstruct.multi_turn.share"] if params.reconstruct.multi_turn.share > 0 else []
+        for key in [*params.seed.by_template, *several]:
+            yield f"{key}: has no effect with seed.prefix, which is all that stands before a text; remove one"
+    if "cube" in params.filter:
+        yield "filter.cube: this name is taken by the table of all scores; call the selection something else"
+    if "selected" not in params.filter:
+        yield "filter.selected: is missing; it is the selection that the report shows"
+    generators, asked = sorted(params.generate.models), sorted(params.score.judges)
+    files = {name: source for name, source in params.sources.items() if source.path}  # ours have their models' licences
+    yield from check_policy(params.policy, params.base, generators, asked, params.models, used, files)
+
+
+def undefined(key: str, names: Iterable[str], known: Iterable[str], where: str) -> Iterator[str]:
+    """A fault for each of `names` (at `key`) that is not among `known` (defined at `where`)."""
+    known = set(known)
+    for name in names:
+        if name not in known:
+            yield f"{key}: {name} is not defined in {where}{nearest(name, known)}"
+
+
+def nearest(word: str, known: Iterable[str]) -> str:
+    """A hint to the known word that `word` is most like."""
+    close = difflib.get_close_matches(word, sorted(known), n=1, cutoff=0.5)
+    return f"; did you mean {close[0]}?" if close else f"; known: {', '.join(sorted(known))}"
+
+
+def setting_faults(params: Params) -> Iterator[str]:
+    """Values that are each valid, but that a step could not work with; it would say so only when it runs."""
+    for name, arm in params.arms.items():
+        try:
+            size_source(name, arm, params.mix)
+        except UserError as error:
+            yield str(error).removeprefix("params.yaml: ")
+    for name, model in params.models.items():
+        yield from endpoint_faults(name, model)
+    base = params.models.get(params.base)
+    if base is not None and base.engine == "openai":
+        yield (
+            f"base: {params.base} is behind an endpoint, but it is fine-tuned and measured from its weights;"
+            " name a model that is a folder or a hub id"
+        )
+    if not params.train.merge and (adapter := used_adapter(params.train)):
+        yield (
+            f"train.merge: false would leave the {adapter} adapter alone, which evaluate cannot run; leave merge out:"
+            " the adapter is kept beside the merged model"
+        )
+    for key, named in (
+        ("generate.models", params.generate.models),
+        ("score.judges", params.score.judges),
+        ("evaluate.suites", params.evaluate.suites),
+    ):
+        if not named:
+            yield f"{key}: is empty; name at least one"
+
+
+def used_adapter(train: Train) -> Any:
+    """The kind of adapter that `train`, or its whole recipe, asks for; None for none or a recipe that is unreadable."""
+    if train.config is None:
+        return train.adapter
+    try:
+        recipe = yaml.safe_load(Path(train.config).read_text(encoding="utf-8"))
+    except (OSError, ValueError, yaml.YAMLError):  # said when the recipe is checked
+        return None
+    return recipe.get("adapter") if isinstance(recipe, dict) else None
+
+
+def file_faults(params: Params) -> Iterator[str]:
+    """Files and folders of the user's own that are named but missing; what the workflow builds is passed over."""
+    named: dict[str, str | None] = {"score.rubric": params.score.rubric, "seed.examples": params.seed.examples}
+    named["seed.system_prompts"] = params.seed.system_prompts
+    for name, part in params.seed.slices.items():
+        named |= {f"seed.slices.{name}.{key}": getattr(part, key) for key in ("system_prompts", "tools")}
+    named |= {f"clean.contamination.benchmarks: {b}": b for b in params.clean.contamination.benchmarks}
+    named |= {f"sources.{name}.path": source.path for name, source in params.sources.items()}
+    for name, suite in params.evaluate.suites.items():
+        named |= {
+            f"evaluate.suites.{name}.{key}": getattr(suite, key, None) for key in ("path", "rubric", "include_path")
+        }
+    named["train.config"] = params.train.config
+    for name, model in params.models.items():
+        named[f"models.{name}.chat_template"] = model.chat_template
+        if model.folder:
+            named[f"models.{name}.path"] = model.folder
+        elif model.engine != "openai" and Path(model.path).is_dir():
+            yield f"models.{name}.path: {model.path} is a folder here; write ./{model.path}, else it is a hub id"
+    if (base := params.models.get(params.base)) and has_no_template(base):
+        yield f"models.{params.base}.chat_template: {base.path} has no chat template of its own; name a Jinja file"
+    for key, path in named.items():
+        if path and not Path(path).exists() and not path.startswith(BUILT):
+            yield f"{key}: {path} does not exist"
+    for name in (params.environments.inference, params.environments.training):
+        if not Path(f"envs/{name}.txt").is_file():
+            yield f"environments: envs/{name}.txt does not exist"
+
+
+def has_no_template(model: Model) -> bool:
+    """Whether the files of a model's folder show that it has no chat template, and none is given."""
+    if model.chat_template or model.folder is None:
+        return False
+    settings, known = Path(model.folder) / "tokenizer_config.json", ("chat_template.jinja", "chat_template.json")
+    if not settings.is_file() or any((Path(model.folder) / file).exists() for file in (*known, "chat_templates")):
+        return False
+    return '"chat_template"' not in settings.read_text(encoding="utf-8", errors="replace")

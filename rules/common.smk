@@ -6,7 +6,8 @@ sys.path.insert(0, "src")  # for a Snakemake that was not started through envs/i
 
 from snakemake.exceptions import WorkflowError
 
-from holdfast.build import graph, lock, staleness
+from holdfast.build import lock, staleness
+from holdfast.build.jobs import LISTING
 from holdfast.common.errors import UserError
 from holdfast.inference.fingerprint import answer_keys
 from holdfast.inference.params import Model
@@ -66,7 +67,7 @@ def harness_items():
     return [f"data/evaluate/items/{name}.jsonl" for name in sorted(suites) if suites[name]["kind"] == "lm_eval"]
 
 
-if graph.LISTING in os.environ:
+if LISTING in os.environ:
 
     rule stamp:
         """Stands in for the stamps while the jobs are only listed."""

@@ -4,6 +4,7 @@ Environments are built by envs/in-env, which the linter does not know; and a rul
 so that a rule file can be read alone.
 """
 
+import os
 import re
 import subprocess
 import sys
@@ -14,7 +15,8 @@ ACCEPTED = {
     "Param base is a prefix of input or output file but hardcoded",
 }
 
-done = subprocess.run(["snakemake", "--lint"], capture_output=True, text=True)
+listing = os.environ | {"HOLDFAST_LISTING": "1"}  # the rules alone count, not what is stale: no DVC
+done = subprocess.run(["snakemake", "--lint"], env=listing, capture_output=True, text=True)
 text = done.stdout + done.stderr
 found = re.findall(r"^    \* (.+?):?$", text, re.MULTILINE)
 if not found:  # those above are always there

@@ -88,9 +88,9 @@ def test_stamps_follow_staleness(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     monkeypatch.chdir(tmp_path)
     staleness.set_stamps(["a", "gone"], stale=set(), newest=NOW)
     staleness.set_stamps(["a", "b"], stale={"b"}, newest=NOW)
-    assert sorted(path.name for path in staleness.graph.STAMPS.iterdir()) == ["a", "b"]
-    assert (staleness.graph.STAMPS / "a").stat().st_mtime_ns == staleness.FRESH_NS
-    assert (staleness.graph.STAMPS / "b").stat().st_mtime_ns == NOW
+    assert sorted(path.name for path in staleness.dvc_file.STAMPS.iterdir()) == ["a", "b"]
+    assert (staleness.dvc_file.STAMPS / "a").stat().st_mtime_ns == staleness.FRESH_NS
+    assert (staleness.dvc_file.STAMPS / "b").stat().st_mtime_ns == NOW
 
 
 def test_downstream() -> None:

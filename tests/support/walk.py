@@ -40,7 +40,7 @@ def from_scratch(project: Project) -> dict[str, str | None]:
             (copy / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(project.folder / name, copy / name)
     twin = Project(copy)
-    waiting = json.loads(twin.run("python", "-m", "holdfast.build.graph", "--list", HOLDFAST_LISTING="1").stdout)
+    waiting = json.loads(twin.run("python", "-m", "holdfast.build.jobs", HOLDFAST_LISTING="1").stdout)
     hashes: dict[str, str | None] = {}
     while waiting:
         ready = [job for job in waiting if all((copy / path).exists() or "stamps" in path for path in job["inputs"])]
@@ -99,7 +99,7 @@ class Walk:
         """Stale data never pass as fresh, and fresh data never as stale."""
         dvc = self.project.stale_for_dvc()
         if "workflow" in dvc:  # DVC says by this that dvc.yaml may be out of date
-            self.project.run("python", "-m", "holdfast.build.graph", check=False)
+            self.project.run("python", "-m", "holdfast.build.dvc_file", check=False)
             dvc = self.project.stale_for_dvc() - {"workflow"}
         stages = yaml.safe_load((self.project.folder / "dvc.yaml").read_text())["stages"]
         del stages["workflow"]
@@ -298,7 +298,7 @@ def killed_build(walk: Walk) -> None:
     walk.project.ran()
     command = walk.random.choice([["snakemake"], ["dvc", "repro"]])
     if command[0] == "dvc":  # so that it does not stop at the renewed dvc.yaml
-        walk.project.run("python", "-m", "holdfast.build.graph", check=False)
+        walk.project.run("python", "-m", "holdfast.build.dvc_file", check=False)
     quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, "start_new_session": True}
     build = subprocess.Popen(command, cwd=walk.project.folder, env=walk.project.environment(), **quiet)  # type: ignore[call-overload]
     trace = walk.project.outside / "ran"

@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 import yaml
 
-from holdfast.build import graph
+from holdfast.build import dvc_file
+from holdfast.build.jobs import LISTING, list_jobs
 from holdfast.common import section
 from holdfast.common.section import look_up
 from holdfast.inference.fingerprint import read_model
@@ -32,7 +33,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def stages(params: dict[str, Any]) -> dict[str, dict[str, Any]]:
     """The stages that follow from these parameters; each with the values that DVC watches."""
     Path("params.yaml").write_text(yaml.safe_dump(params))
-    found = graph.stages(graph.list_jobs(), section.load())
+    found = dvc_file.stages(list_jobs(), section.load())
     for stage in found.values():
         stage["values"] = {key: look_up(params, key) for key in stage["params"] if isinstance(key, str)}
     return found
@@ -94,7 +95,7 @@ def test_evaluating_takes_the_gpus_of_base_and_judges(project: Path) -> None:
     params = with_models(base={"gpus": 1}, scholar={"gpus": 4}) | {"evaluate": evaluate}
     Path("params.yaml").write_text(yaml.safe_dump(params))
     words = [sys.executable, "-m", "snakemake", "--dry-run", "--forceall", "--cores", "8", "metrics/base.json"]
-    done = subprocess.run(words, env=os.environ | {graph.LISTING: "1"}, capture_output=True, text=True)
+    done = subprocess.run(words, env=os.environ | {LISTING: "1"}, capture_output=True, text=True)
     job = done.stdout.partition("rule evaluate:")[2].partition("\n\n")[0]
     assert "gpu=4" in job, done.stdout + done.stderr
 
@@ -109,7 +110,7 @@ def test_the_paper_s_settings_are_valid_and_planned(project: Path) -> None:
     rest = {"seed", "reconstruct", "clean", "filter-selected", "judge_statistics", "recipe", "evaluate-base", "report"}
     rest |= {"suite_items-general"}
     assert set(found) == committee | arms | rest
-    assert {graph.environment(stage["cmd"]) for stage in found.values()} == {"core", "inference-gpu", "training-gpu"}
+    assert {dvc_file.environment(stage["cmd"]) for stage in found.values()} == {"core", "inference-gpu", "training-gpu"}
     assert found["evaluate-base"]["deps"].count("examples/data/domain_suite.jsonl") == 1
 
 

@@ -17,18 +17,14 @@ from pathlib import Path
 from types import FrameType
 from typing import NoReturn
 
-from holdfast.build import graph
+from holdfast.build import dvc_file
 from holdfast.build.lock import building
 from holdfast.build.stages import load_stages, remove_dangling
 from holdfast.common.errors import UserError
 from holdfast.common.processes import end_with_parent
 
 INSIDE = "HOLDFAST_INSIDE"  # set below a Snakemake job: its main process holds the build lock
-
-
 DURATIONS = Path(".holdfast/durations")
-
-
 TAIL = 20  # lines of a failed job's log that are shown
 
 
@@ -58,10 +54,10 @@ def in_core(*words: str) -> NoReturn:
 
 def check_dvc_file() -> None:
     """A job that `dvc repro` starts must be what the Snakefile says now. Raises UserError after renewing dvc.yaml."""
-    if INSIDE in os.environ or graph.current():
+    if INSIDE in os.environ or dvc_file.current():
         return
     environment = {key: value for key, value in os.environ.items() if key != "DVC_STAGE"}
-    if subprocess.run(["envs/in-env", "core", "python", "-m", "holdfast.build.graph"], env=environment).returncode:
+    if subprocess.run(["envs/in-env", "core", "python", "-m", "holdfast.build.dvc_file"], env=environment).returncode:
         raise UserError("nothing was run")
 
 

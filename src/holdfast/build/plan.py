@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 import yaml
 
-from holdfast.build import graph, job, staleness
+from holdfast.build import dvc_file, job, staleness
 from holdfast.build.plan_rows import Rows, rows_of
 from holdfast.build.stages import downstream, upstream
 from holdfast.common import section
@@ -129,7 +129,7 @@ def reasons(
     for change in found:
         if isinstance(change, dict):
             for path, state in change.get("changed deps", {}).items():
-                if path == str(graph.DIGESTS):
+                if path == str(dvc_file.DIGESTS):
                     yield f"code: {', '.join(key.replace('/', '.') for key in state)}"
                 elif path != section.PARAMS_FILE and maker.get(path) not in due:
                     yield f"{path}: {file_change(path, state, hashes.get(path, ''))}"

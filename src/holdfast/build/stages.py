@@ -5,7 +5,7 @@ from graphlib import TopologicalSorter
 from pathlib import Path
 from typing import Any
 
-from holdfast.build import graph
+from holdfast.build import dvc_file
 
 Stage = Mapping[str, Any]
 
@@ -14,7 +14,7 @@ def load_stages() -> dict[str, Stage]:
     """The stages of dvc.yaml, each with `cmd`, `deps`, `outs` and, where it reads any, `params`."""
     import yaml
 
-    with open(graph.DVC_FILE, encoding="utf-8") as file:
+    with open(dvc_file.DVC_FILE, encoding="utf-8") as file:
         return yaml.load(file, getattr(yaml, "CSafeLoader", yaml.SafeLoader))["stages"]
 
 

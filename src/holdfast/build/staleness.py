@@ -19,16 +19,15 @@ from typing import Any
 
 import yaml
 
-from holdfast.build import graph
+from holdfast.build import dvc_file
 from holdfast.build import stages as dvc_stages
+from holdfast.build.jobs import LISTING
 from holdfast.build.lock import check_no_build
 from holdfast.build.stages import Stage, downstream, load_stages, upstream
 from holdfast.common import section
 from holdfast.common.errors import UserError
 
 FRESH_NS = 10**18  # September 2001: older than any output
-
-
 FOLDER_STAMP = ".snakemake_timestamp"  # Snakemake takes a folder's time from this file in it
 
 
@@ -38,7 +37,7 @@ def prepare(config: Mapping[str, Any]) -> None:
     Renews dvc.yaml when the rules or parameters changed, and puts deleted outputs back from DVC's cache.
     Raises UserError when params.yaml is at fault or `config` differs from it.
     """
-    if graph.LISTING in os.environ:
+    if LISTING in os.environ:
         return
     if dict(config) != section.load():
         raise UserError(
@@ -46,8 +45,8 @@ def prepare(config: Mapping[str, Any]) -> None:
             " or try a value with `dvc exp run -S key=value`"
         )
     jobs, changes = look()
-    if graph.WORKFLOW in changes:  # dvc.yaml has just been checked
-        run_dvc("commit", "--force", "--quiet", graph.WORKFLOW)
+    if dvc_file.WORKFLOW in changes:  # dvc.yaml has just been checked
+        run_dvc("commit", "--force", "--quiet", dvc_file.WORKFLOW)
     now = time.time_ns()
     put_in_order(jobs, now)
     set_stamps(jobs, stale=set(changes), newest=now + 10**6)  # equal times would not count as newer
@@ -60,10 +59,10 @@ def look() -> tuple[dict[str, Stage], dict[str, list[Any]]]:
     Raises UserError when params.yaml or the rules are at fault, or while a build runs.
     """
     remove_dangling()
-    if not graph.current():
-        graph.refresh()
+    if not dvc_file.current():
+        dvc_file.refresh()
     stages = load_stages()
-    del stages[graph.WORKFLOW]
+    del stages[dvc_file.WORKFLOW]
     return stages, restore_deleted(stages, dvc_status())
 
 
@@ -156,13 +155,13 @@ def set_time(path: str, at: int) -> None:
 
 def set_stamps(stages: Iterable[str], stale: set[str], newest: int) -> None:
     """Stamps of stale stages at `newest` (ns), the others very old; those of stages that are gone are removed."""
-    graph.STAMPS.mkdir(parents=True, exist_ok=True)
+    dvc_file.STAMPS.mkdir(parents=True, exist_ok=True)
     wanted = set(stages)
-    for path in graph.STAMPS.iterdir():
+    for path in dvc_file.STAMPS.iterdir():
         if path.name not in wanted:
             path.unlink()
     for name in wanted:
-        path = graph.STAMPS / name
+        path = dvc_file.STAMPS / name
         path.touch()
         os.utime(path, ns=(newest, newest) if name in stale else (FRESH_NS, FRESH_NS))
 

@@ -10,7 +10,7 @@ from holdfast.common.errors import UserError
 
 COMMANDS = {  # name: function that adds it to the parser
     "plan": "holdfast.build.plan:command",
-    "dvc": "holdfast.build.graph:command",
+    "dvc": "holdfast.build.dvc_file:command",
     "prefix": "holdfast.cli.prefix:command",
     "journal": "holdfast.cli.journal:command",
     "check": "holdfast.cli.check:command",

@@ -137,7 +137,7 @@ def test_only_a_harness_suite_makes_the_job_and_clean_and_mix_need_it(tmp_path: 
 
     def jobs() -> dict[str, dict[str, Any]]:
         (tmp_path / "params.yaml").write_text(yaml.safe_dump(params))
-        listing = [sys.executable, "-m", "holdfast.build.graph", "--list"]
+        listing = [sys.executable, "-m", "holdfast.build.jobs"]
         environment = os.environ | {"HOLDFAST_LISTING": "1", "PYTHONPATH": str(tmp_path / "src")}
         done = subprocess.run(listing, cwd=tmp_path, env=environment, capture_output=True, text=True)
         assert done.returncode == 0, done.stderr

@@ -148,12 +148,8 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "random_seed": 0,
         "base": "base",
         "models": {"base": model},
-        "seed": {"slices": {"a": {"share": 3.0}, "b": {"share": 1.0}}},
-        "reconstruct": {
-            "samples": 200,
-            "sampling": drawn,
-            "multi_turn": {"share": 1.0, "max_turns": 2, "answer": drawn},
-        },
+        "seed": {"samples": 200, "slices": {"a": {"share": 3.0}, "b": {"share": 1.0}}},
+        "reconstruct": {"sampling": drawn, "multi_turn": {"share": 1.0, "max_turns": 2, "answer": drawn}},
     }
     (folder / "params.yaml").write_text(yaml.safe_dump(params))
     shared = ["--params", "random_seed,base,seed,models.base,reconstruct", "--prompts", "prompts.parquet"]
@@ -216,8 +212,8 @@ def test_a_real_engine_without_a_chat_template_goes_on_after_the_examples(tmp_pa
         "random_seed": 0,
         "base": "base",
         "models": {"base": {"path": "./base", "engine": "vllm", "engine_args": {"dtype": "float32"}}},
-        "seed": {"examples": "examples.jsonl", "examples_per_prompt": 3, "example_prompts": 8},
-        "reconstruct": {"samples": 100, "sampling": {"temperature": 1.0, "max_tokens": 60}},
+        "seed": {"samples": 100, "examples": "examples.jsonl", "examples_per_prompt": 3, "example_prompts": 8},
+        "reconstruct": {"sampling": {"temperature": 1.0, "max_tokens": 60}},
     }
     (tmp_path / "params.yaml").write_text(yaml.safe_dump(params))
     shared = ["--params", "random_seed,base,seed,models.base,reconstruct", "--prompts", "prompts.parquet"]

@@ -11,41 +11,12 @@ from holdfast.common.processes import in_own_process
 from holdfast.common.section import read, value
 from holdfast.common.step import arguments, run
 from holdfast.common.tables import EVALUATIONS
-from holdfast.inference.ask import Request, ask
 from holdfast.inference.fingerprint import read_model
-from holdfast.inference.params import Model
+from holdfast.steps.evaluate.answers import answer_all, judge_answers
 from holdfast.steps.evaluate.grading import graded, summarise
 from holdfast.steps.evaluate.harness import run_harness
-from holdfast.steps.evaluate.params import Evaluate, HarnessSuite, JudgeSuite
-from holdfast.steps.evaluate.requests import Questions, judge_requests, questions, requests
-from holdfast.steps.evaluate.suites import expected_score
-
-
-def answered(name: str, model: Model, prompts: list[Request]) -> pl.DataFrame:
-    """What `ask` returns, whole."""
-    return ask(name, model, prompts, len(prompts), step="evaluate").collect()
-
-
-def judged(asked: Questions, replies: pl.DataFrame, declared: str) -> dict[str, float | None]:
-    """The scores that each suite's judge gives, 1 to 5, by request id; None where it names none."""
-    suites = {name: suite for name, suite, _ in asked.values() if isinstance(suite, JudgeSuite)}
-    answers = dict(replies.filter(pl.col("error").is_null()).select("id", "text").iter_rows())
-    rubrics = {}
-    for name, suite in suites.items():
-        try:
-            rubrics[name] = Path(suite.rubric).read_text(encoding="utf-8")
-        except OSError as error:
-            raise UserError(
-                f"{suite.rubric}: {error.strerror}; evaluate.suites.{name}.rubric must name a text file"
-            ) from error
-    scores: dict[str, float | None] = {}
-    for judge in sorted({suite.judge for suite in suites.values()}):
-        prompts = list(judge_requests(asked, answers, judge, rubrics))
-        model = read_model(declared, judge)
-        found = in_own_process(f"judge {judge}", answered, judge, model, prompts)
-        for reply in found.iter_rows(named=True):
-            scores[reply["id"]] = None if reply["error"] is not None else expected_score(reply["logprobs"])
-    return scores
+from holdfast.steps.evaluate.params import Evaluate, HarnessSuite
+from holdfast.steps.evaluate.requests import questions, requests
 
 
 def main() -> None:
@@ -63,8 +34,9 @@ def main() -> None:
     asked = questions(evaluate)
     tables = []
     if asked:
-        replies = in_own_process(f"arm {args.arm}", answered, args.arm, model, list(requests(asked, evaluate.sampling)))
-        tables.append(graded(asked, replies, judged(asked, replies, args.params)))
+        prompts = list(requests(asked, evaluate.sampling))
+        replies = in_own_process(f"arm {args.arm}", answer_all, args.arm, model, prompts)
+        tables.append(graded(asked, replies, judge_answers(asked, replies, args.params)))
     samples = []
     for name, suite in sorted(evaluate.suites.items()):
         if isinstance(suite, HarnessSuite):

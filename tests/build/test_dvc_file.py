@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 import yaml
 
-from holdfast.build import code_digest, graph
-from holdfast.build.graph import Job
+from holdfast.build import code_digest, dvc_file
+from holdfast.build.jobs import Job, list_jobs
 from holdfast.common import section
 from holdfast.common.errors import UserError
 from toy_project import ROOT, Project
@@ -27,7 +27,7 @@ def job(**changes: Any) -> Job:
 
 def test_the_committed_file_is_current(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(ROOT)
-    text = graph.HEADER + graph.render(graph.list_jobs(), section.load())
+    text = dvc_file.HEADER + dvc_file.render(list_jobs(), section.load())
     assert Path("dvc.yaml").read_text() == text, "dvc.yaml has drifted; run: envs/in-env core holdfast dvc"
 
 
@@ -41,7 +41,7 @@ def test_a_chat_template_of_the_users_is_an_input_of_the_jobs_that_read_it(
     (tmp_path / "params.yaml").write_text(text.replace("path: models/sandbox/base", given, 1))
     (tmp_path / "mine.jinja").write_text("{{ messages }}")
     monkeypatch.chdir(tmp_path)
-    jobs = [job for job in graph.list_jobs() if "mine.jinja" in job.inputs]
+    jobs = [job for job in list_jobs() if "mine.jinja" in job.inputs]
     steps = {"mix", "train", "generate", "score", "evaluate"}
     assert steps <= {job.rule for job in jobs}
     assert all("models.base" in job.shell for job in jobs if job.rule in steps)
@@ -50,7 +50,7 @@ def test_a_chat_template_of_the_users_is_an_input_of_the_jobs_that_read_it(
 
 
 def test_a_job_becomes_a_stage() -> None:
-    found = graph.stages([job()], PARAMS)
+    found = dvc_file.stages([job()], PARAMS)
     assert found == {
         "generate-a": {
             "cmd": SHELL,
@@ -59,7 +59,7 @@ def test_a_job_becomes_a_stage() -> None:
             "outs": ["a", "metrics/b.json"],
         }
     }
-    whole = yaml.safe_load(graph.render([job()], PARAMS))
+    whole = yaml.safe_load(dvc_file.render([job()], PARAMS))
     assert whole["metrics"] == ["metrics/b.json"]
     assert list(whole["stages"]) == ["workflow", "generate-a"]
 
@@ -78,7 +78,7 @@ def test_a_job_becomes_a_stage() -> None:
 )
 def test_a_rule_that_cannot_be_a_stage_is_refused(changes: dict[str, Any], fault: str) -> None:
     with pytest.raises(UserError, match="rule generate: ") as raised:
-        graph.stages([job(**changes)], PARAMS)
+        dvc_file.stages([job(**changes)], PARAMS)
     assert fault in str(raised.value)
 
 
@@ -86,7 +86,7 @@ def test_a_rule_that_cannot_be_a_stage_is_refused(changes: dict[str, Any], fault
 def test_dvc_shows_metrics_graph_and_losses(toy: Project) -> None:
     assert json.loads(toy.dvc("metrics", "show", "--json").stdout)[""]["data"]["metrics/summary.json"]["data"]
     assert "train-mixed" in toy.dvc("dag", "--mermaid").stdout
-    text = graph.render([job(outputs=["plots/train/a.csv"])], PARAMS)
+    text = dvc_file.render([job(outputs=["plots/train/a.csv"])], PARAMS)
     (toy.folder / "dvc.yaml").write_text(text)
     (toy.folder / "plots/train").mkdir(parents=True)
     (toy.folder / "plots/train/a.csv").write_text("step,epoch,loss,eval_loss,grad_norm\n3,0.5,2.5,,9\n6,1,1.5,2,8\n")
@@ -97,18 +97,18 @@ def test_dvc_shows_metrics_graph_and_losses(toy: Project) -> None:
 
 def test_two_jobs_with_one_stamp_are_refused() -> None:
     with pytest.raises(UserError, match="another job's too"):
-        graph.stages([job(), job(outputs=["c"])], PARAMS)
+        dvc_file.stages([job(), job(outputs=["c"])], PARAMS)
 
 
 def test_the_order_of_jobs_changes_nothing() -> None:
     other = job(inputs=[".holdfast/stamps/z", "envs/core.txt"], outputs=["z"], shell=SHELL.replace("generate-a", "z"))
-    assert graph.render([job(), other], PARAMS) == graph.render([other, job()], PARAMS)
+    assert dvc_file.render([job(), other], PARAMS) == dvc_file.render([other, job()], PARAMS)
 
 
 @pytest.mark.workflow
 def test_snakemake_tells_us_its_jobs(toy: Project) -> None:
     """Fails when an upgrade of Snakemake changes what its logger plugins are told."""
-    said = toy.run("python", "-m", "holdfast.build.graph", "--list", HOLDFAST_LISTING="1").stdout
+    said = toy.run("python", "-m", "holdfast.build.jobs", HOLDFAST_LISTING="1").stdout
     jobs = {job["outputs"][0]: job for job in json.loads(said)}
     assert len(jobs) == 7
     train = jobs["models/mixed"]

@@ -6,49 +6,26 @@ Only the standard library is imported at the top: `envs/job` asks `current` befo
 """
 
 import hashlib
-import json
-import logging
 import os
 import shlex
-import subprocess
 import sys
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
+from holdfast.build.jobs import Job, list_jobs
 from holdfast.common.errors import UserError
 
 DVC_FILE = Path("dvc.yaml")
-SOURCE = Path(__file__).resolve().parents[2]  # the folder that holds this package
 CODE = Path("src/holdfast")
 DIGESTS = Path("data/workflow/code.yaml")  # a digest per module that a rule names after `--code`
-
-
 STAMPS = Path(".holdfast/stamps")
-
-
 SEEN = Path(".holdfast/graph")  # the fingerprint at which dvc.yaml was last seen to be current
-
-
 WORKFLOW = "workflow"  # the stage by which plain `dvc status` and `dvc repro` notice that dvc.yaml may be out of date
 
 
-LISTING = "HOLDFAST_LISTING"  # set while Snakemake only lists its jobs for us
-
-
 HEADER = "# generated from the Snakefile by `holdfast dvc`; do not edit\n"
-
-
 OUTDATED = "dvc.yaml was out of date and has been regenerated; run `dvc repro` again"
-
-
-class Job(NamedTuple):
-    """One job of Snakemake's graph. Paths are relative to the project's root."""
-
-    rule: str
-    inputs: list[str]
-    outputs: list[str]
-    shell: str
 
 
 def sources() -> list[Path]:
@@ -101,61 +78,6 @@ def _write(path: Path, text: str) -> None:
     aside = path.with_name(f".{path.name}.{os.getpid()}")
     aside.write_text(text, encoding="utf-8")
     os.replace(aside, path)
-
-
-def list_jobs() -> list[Job]:
-    """Every job of the target `all`, from a forced dry run of Snakemake in a process of its own."""
-    environment = dict(os.environ, **{LISTING: "1"})
-    environment.pop("DVC_STAGE", None)
-    environment["PYTHONPATH"] = os.pathsep.join(filter(None, [str(SOURCE), environment.get("PYTHONPATH")]))
-    done = subprocess.run(
-        [sys.executable, "-W", "ignore", "-m", "holdfast.build.graph", "--list"],
-        env=environment,
-        capture_output=True,
-        text=True,
-    )
-    if done.returncode:
-        raise UserError(f"Snakefile: the graph cannot be built:\n{done.stderr.strip()}")
-    return [Job(**job) for job in json.loads(done.stdout)]
-
-
-def _dry_run() -> list[dict[str, Any]]:
-    """What Snakemake reports about each job (public interfaces: `snakemake.api` and the logger plugins' events)."""
-    from snakemake.api import SnakemakeApi
-    from snakemake.logging import logger
-    from snakemake.settings.enums import Quietness
-    from snakemake.settings.types import DAGSettings, ExecutionSettings, OutputSettings, ResourceSettings
-    from snakemake_interface_logger_plugins.common import LogEvent
-
-    found: list[dict[str, Any]] = []
-
-    class Listener(logging.Handler):
-        def emit(self, record: logging.LogRecord) -> None:
-            if record.levelno >= logging.ERROR:
-                print(record.getMessage(), file=sys.stderr)
-            elif getattr(record, "event", None) is LogEvent.JOB_INFO and record.shellcmd is not None:  # type: ignore[attr-defined]
-                found.append(
-                    {
-                        "rule": record.rule_name,  # type: ignore[attr-defined]
-                        "inputs": list(record.input),  # type: ignore[attr-defined]
-                        "outputs": list(record.output),  # type: ignore[attr-defined]
-                        "shell": record.shellcmd.strip(),  # type: ignore[attr-defined]
-                    }
-                )
-
-    os.access = lambda *_, **__: True  # a forced run minds read-only outputs, DVC's links; nothing is written here
-    try:
-        with SnakemakeApi(OutputSettings(quiet={Quietness.ALL}, keep_logger=True)) as api:
-            logger.addHandler(Listener())
-            workflow = api.workflow(resource_settings=ResourceSettings(cores=1), snakefile=Path("Snakefile"))
-            dag = workflow.dag(DAGSettings(forceall=True))
-            # also after a killed build, and beside a running one
-            settings = ExecutionSettings(ignore_incomplete=True, lock=False)
-            dag.execute_workflow(pseudo_executor="dryrun", execution_settings=settings)
-    except Exception as error:  # Snakemake formats its own: file, line, message
-        api.print_exception(error)
-        sys.exit(1)
-    return found
 
 
 def stage_name(job: Job) -> str:
@@ -231,7 +153,7 @@ def render(jobs: Iterable[Job], params: dict[str, Any]) -> str:
     import yaml
 
     check = {
-        "cmd": "envs/in-env core python -m holdfast.build.graph",
+        "cmd": "envs/in-env core python -m holdfast.build.dvc_file",
         "desc": "regenerates dvc.yaml after a change of rules, parameters or code, and fails if it was out of date",
         "deps": [*map(str, sources()), str(CODE)],
         "outs": [str(DIGESTS)],
@@ -269,10 +191,7 @@ def _renew(arguments: Any) -> int:
 
 
 def main() -> int:
-    """`--list`: print the jobs as JSON. Else: what the stage `workflow` runs."""
-    if "--list" in sys.argv:
-        print(json.dumps(_dry_run()))
-        return 0
+    """What the stage `workflow` runs."""
     try:
         if not current() and refresh():
             raise UserError(OUTDATED)

@@ -42,7 +42,7 @@ def test_a_job_waits_until_enough_are_free(tmp_path, capfd):
         assert (tmp_path / "ending").exists()
         assert len(held) == 2
     os.waitpid(child, 0)
-    assert capfd.readouterr().out.count("waiting until 2 of the GPUs 0, 2, GPU-77 are free") == 1
+    assert capfd.readouterr().out.count("waiting for 2 GPUs that no other job uses, of 0, 2, GPU-77") == 1
 
 
 def test_all_users_share_the_locks(tmp_path):
@@ -68,7 +68,7 @@ def test_a_folder_that_cannot_be_used_is_said(tmp_path):
 def test_the_harness_takes_gpus_of_its_own(monkeypatch):
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
     suite = HarnessSuite(kind="lm_eval", tasks=["gsm8k"])
-    with pytest.raises(UserError, match="2 GPUs are needed"):
+    with pytest.raises(UserError, match="needs 2 GPUs"):
         run_harness(Model(path="m", gpus=2), "maths", suite)
 
 
@@ -83,7 +83,7 @@ def test_the_harness_loads_the_model_as_declared():
 
 
 def test_too_few_are_said(tmp_path):
-    with pytest.raises(UserError, match=r"4 GPUs are needed .* 3 are here"), own_gpus(4, tmp_path):
+    with pytest.raises(UserError, match=r"needs 4 GPUs .* can use 3 here"), own_gpus(4, tmp_path):
         pass
     with own_gpus(0, tmp_path) as none:
         assert none == []

@@ -19,8 +19,10 @@ NO_EFFECT = frozenset(
         "holdfast.common.errors",
         "holdfast.common.gpus",  # which GPUs a job gets
         "holdfast.common.hub",  # hints in messages
+        "holdfast.common.locks",
         "holdfast.common.processes",  # signals and child processes
         "holdfast.common.progress",
+        "holdfast.common.wording",  # numbers in messages
         "holdfast.inference.journal",  # how answers are stored; a row is found by its request's key only
         "holdfast.inference.journal_files",
         "holdfast.inference.recorded",

@@ -1,26 +1,26 @@
 """One build at a time in a checkout."""
 
 import contextlib
-import fcntl
-import io
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from typing import IO
 
 from holdfast.common.errors import UserError
+from holdfast.common.locks import open_lock, try_lock
 
 BUILD_LOCK = Path(".holdfast/build.lock")
 
 
 @contextlib.contextmanager
 def building(what: str, shared: bool) -> Iterator[None]:
-    """Hold the build lock: one build at a time in a checkout; `shared` for the jobs of the build that holds it.
+    """Hold the build lock; `shared` for a job of the build that holds it.
 
-    Raises UserError when another build runs. The lock goes with the process, so a killed build leaves none behind.
+    Raises UserError when another build runs. The lock ends with the process, so a killed build leaves none behind.
     """
     BUILD_LOCK.parent.mkdir(exist_ok=True)
-    with BUILD_LOCK.open("a+") as lock:
-        take(lock, what, shared)
+    with open_lock(BUILD_LOCK) as file:
+        take(file, what, shared)
         yield
 
 
@@ -30,28 +30,24 @@ def check_no_build() -> None:
         pass
 
 
-def take(lock: io.TextIOWrapper, what: str, shared: bool) -> None:
-    """Lock an open build lock file. A whole build takes it alone first, then shares it with its own jobs."""
-    try:
-        if not shared:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            lock.seek(0)
-            lock.truncate()
-            lock.write(f"{what}, process {os.getpid()} on {os.uname().nodename}\n")
-            lock.flush()
-        else:
-            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except OSError as error:
-        lock.seek(0)
-        raise UserError(
-            f"another build runs in this checkout: {lock.read().strip()}; wait for it or stop it"
-        ) from error
+def take(file: IO[bytes], what: str, shared: bool) -> None:
+    """Lock the open lock file, and write `what` into it unless `shared`. Raises UserError when another build runs."""
+    if not try_lock(file, shared=shared):
+        holder = file.read().decode(errors="replace").strip() or "process unknown"
+        raise UserError(f"another build runs in this checkout: {holder}; wait until it has ended, or stop it")
+    if not shared:
+        file.truncate()
+        file.write(f"{what}, process {os.getpid()} on {os.uname().nodename}\n".encode())
+        file.seek(0)
 
 
-def hold_build() -> io.TextIOWrapper:
-    """Snakemake's main process, before its first job: the lock lasts as long as the returned file stays open."""
+def hold_build() -> IO[bytes]:
+    """For Snakemake's main process, before its first job: the lock lasts as long as the returned file stays open.
+
+    It is taken alone first, which fails while another build runs, then shared with the jobs of this build.
+    """
     BUILD_LOCK.parent.mkdir(exist_ok=True)
-    lock = BUILD_LOCK.open("a+")
-    take(lock, "snakemake", shared=False)
-    take(lock, "snakemake", shared=True)
-    return lock
+    file = open_lock(BUILD_LOCK)
+    take(file, "snakemake", shared=False)
+    take(file, "snakemake", shared=True)
+    return file

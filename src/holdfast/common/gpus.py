@@ -1,6 +1,5 @@
-"""GPUs of one's own: Snakemake counts how many a job needs, this says which ones it gets."""
+"""Which GPUs a job gets: Snakemake only counts how many it needs."""
 
-import fcntl
 import os
 import subprocess
 import tempfile
@@ -10,17 +9,19 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from holdfast.common.errors import UserError
+from holdfast.common.locks import open_lock, try_lock
+from holdfast.common.wording import counted
 
 WAIT_S = 2.0
 
 
 @contextmanager
 def own_gpus(count: int, folder: Path | None = None) -> Iterator[list[str]]:
-    """Hold `count` GPUs of this machine that no other job holds, waiting if need be; CUDA_VISIBLE_DEVICES names them.
+    """Lock `count` GPUs of this machine that no other job has locked, waiting if need be, and set CUDA_VISIBLE_DEVICES.
 
-    They are chosen among those of CUDA_VISIBLE_DEVICES (a scheduler's choice) or else all. Must be entered before CUDA
-    is. A job's locks end with its process. With `count` 0 nothing happens. Raises UserError when there are too few, or
-    when the folder of the locks, which all users of the machine share, cannot be used.
+    They are chosen among those that CUDA_VISIBLE_DEVICES names already (a scheduler's choice), else among all. To be
+    entered before CUDA starts. With `count` 0 nothing happens. Raises UserError when the machine has too few, or when
+    the folder of the locks, which all users of the machine share, cannot be used.
     """
     if not count:
         yield []
@@ -28,13 +29,16 @@ def own_gpus(count: int, folder: Path | None = None) -> Iterator[list[str]]:
     given = os.environ.get("CUDA_VISIBLE_DEVICES")
     there = [name.strip() for name in given.split(",") if name.strip()] if given is not None else _all_gpus()
     if len(there) < count:
-        raise UserError(f"{count} GPUs are needed (`gpus` in params.yaml), {len(there)} are here; correct it")
+        raise UserError(
+            f"this job needs {counted(count, 'GPU')} (`gpus` in params.yaml), but can use {len(there)} here; lower it,"
+            " or use a machine with more GPUs"
+        )
     folder = folder or Path(tempfile.gettempdir()) / "holdfast-gpus"
     with ExitStack() as locks:
         held = _take(count, there, folder, locks)
         if len(held) < count:
-            print(f"waiting until {count} of the GPUs {', '.join(there)} are free of other jobs", flush=True)
-        while len(held) < count:  # let go before waiting: two jobs must not each hold half
+            print(f"waiting for {counted(count, 'GPU')} that no other job uses, of {', '.join(there)}", flush=True)
+        while len(held) < count:  # unlock before waiting, or two jobs could wait for each other's half
             locks.close()
             time.sleep(WAIT_S)
             held = _take(count, there, folder, locks)
@@ -50,23 +54,18 @@ def own_gpus(count: int, folder: Path | None = None) -> Iterator[list[str]]:
 
 def _take(count: int, names: list[str], folder: Path, locks: ExitStack) -> list[str]:
     held: list[str] = []
-    mask = os.umask(0)  # whoever comes first, everybody may lock
+    mask = os.umask(0)  # whichever user creates the files, all others may lock them
     try:
         folder.mkdir(mode=0o777, parents=True, exist_ok=True)
         for name in names:
             if len(held) < count:
-                path = folder / f"{name.replace('/', '_')}.lock"
-                lock = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
-                locks.callback(os.close, lock)
-                try:
-                    fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                lock = locks.enter_context(open_lock(folder / f"{name.replace('/', '_')}.lock", 0o666))
+                if try_lock(lock):
                     held.append(name)
-                except BlockingIOError:
-                    pass
     except OSError as error:
         raise UserError(
-            f"{error.filename or folder}: {error.strerror}; jobs lock their GPUs there: let everybody write to"
-            f" {folder} and what is in it (chmod -R a+rwX), or remove it while nothing runs"
+            f"{error.filename or folder}: {error.strerror}; jobs lock their GPUs there: give all users write access to"
+            f" {folder} and the files in it (chmod -R a+rwX)"
         ) from error
     finally:
         os.umask(mask)

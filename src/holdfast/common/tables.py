@@ -57,7 +57,7 @@ CONTAMINATION = {
     "suite": pl.String,  # or the benchmark's file
     "item_id": pl.String,  # the item with the longest span in any user turn
     "items": pl.Int64,  # how many of the suite's items overlap with that turn
-    "kind": pl.String,  # exact: all words of both; ngram
+    "kind": pl.String,  # exact: the same words; whole: all of the item within a longer text; ngram: a run of words
     "span": pl.String,  # the words in common
 }
 

@@ -1,5 +1,6 @@
 """Texts as words and n-grams of words, hashed, for many rows at once."""
 
+from collections.abc import Collection, Iterator
 from typing import NamedTuple
 
 import numpy as np
@@ -8,10 +9,10 @@ import polars as pl
 
 # A word is a run of letters and digits, or one character of a script that is written without spaces, or a symbol;
 # the punctuation of sentences is nothing: "What is 3 + 4?" and "what is 3 + 4" are the same words.
-_UNSPACED = r"\p{Han}\p{Hiragana}\p{Katakana}\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}"
+UNSPACED = r"\p{Han}\p{Hiragana}\p{Katakana}\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}"
 
 
-WORD = rf"[{_UNSPACED}]|[\p{{L}}\p{{M}}\p{{N}}--{_UNSPACED}]+|[\p{{S}}\-/*%&@#\\]"
+WORD = rf"[{UNSPACED}]|[\p{{L}}\p{{M}}\p{{N}}--{UNSPACED}]+|[\p{{S}}\-/*%&@#\\]"
 
 
 _MIX = np.uint64(0x9E3779B97F4A7C15)
@@ -51,6 +52,32 @@ def grams(lists: pl.Series, n: int) -> Grams:
         at = np.where(first + k < last, first + k, len(hashes) - 1)
         mixed = _mixed(mixed + hashes[at])
     return Grams(mixed, offsets)
+
+
+class Runs(NamedTuple):
+    """All runs of `length` words: their hashes, the rows they are in, and the number of their first word among all
+    rows' words."""
+
+    length: int
+    hashes: npt.NDArray[np.uint64]
+    row: npt.NDArray[np.int64]
+    first: npt.NDArray[np.int64]
+
+
+def runs_of_words(lists: pl.Series, lengths: Collection[int]) -> Iterator[Runs]:
+    """The runs of each of `lengths`, ascending. Every run of n words has the hash that `grams(…, n)` gives it."""
+    counts = lists.list.len().to_numpy().astype(np.int64)
+    hashes = lists.explode(empty_as_null=False).hash(seed=0).to_numpy()
+    row = np.repeat(np.arange(len(counts)), counts)
+    end = np.repeat(np.cumsum(counts), counts)
+    first = np.arange(len(hashes))
+    mixed = np.zeros(len(hashes), dtype=np.uint64)
+    for length in range(1, max(lengths, default=0) + 1):
+        fits = first + length <= end[first]
+        first, mixed = first[fits], mixed[fits]
+        mixed = _mixed(mixed + hashes[first + length - 1])
+        if length in lengths:
+            yield Runs(length, mixed, row[first], first)
 
 
 def distinct(found: Grams) -> Grams:

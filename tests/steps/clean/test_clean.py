@@ -14,7 +14,7 @@ from holdfast.steps.clean.__main__ import main
 from holdfast.steps.clean.instructions import clean_samples
 from holdfast.steps.clean.params import Clean
 from holdfast.steps.clean.repetition import looped_share
-from holdfast.text.contamination import Item
+from holdfast.text.benchmark_items import Item
 
 CHAT = {"boundary": "", "suffix_text": "<|e|>x", "stop_ids": [2], "marks": ["<|e|>", "<|u|>", "### Response:"]}
 PLAIN = {

@@ -14,7 +14,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from holdfast.steps.evaluate.suite_items import fields, task_items, unframed
-from holdfast.text.contamination import Item, suite_items
+from holdfast.text.benchmark_items import Item, suite_items
 from models import ROOT
 
 WORDS = st.lists(st.sampled_from(["what", "is", "3", "+", "the", "sea?"]), min_size=1, max_size=5)

@@ -9,7 +9,7 @@ from holdfast.common.step import arguments, run
 from holdfast.common.tables import CONTAMINATION, INSTRUCTIONS, PROMPTS, REJECTED_INSTRUCTIONS, SAMPLES
 from holdfast.steps.clean.instructions import clean_samples
 from holdfast.steps.clean.params import Clean
-from holdfast.text.contamination import suite_items
+from holdfast.text.benchmark_items import suite_items
 
 
 def main() -> None:

@@ -11,23 +11,18 @@ from holdfast.steps.clean.drop_reasons import collapse, reasons
 from holdfast.steps.clean.near_duplicates import duplicates_of
 from holdfast.steps.clean.params import Clean, NearDuplicates
 from holdfast.steps.clean.quality import quality
-from holdfast.text.contamination import Item, hits
+from holdfast.text.benchmark_items import Item
+from holdfast.text.contamination import hits
 
 
 def contaminated(instructions: pl.DataFrame, items: list[Item], ngram: int) -> pl.DataFrame:
-    """CONTAMINATION: every instruction and suite that overlap; of several user turns that with the longest span."""
+    """CONTAMINATION: every instruction and suite that overlap, in any user turn."""
     length = pl.col("messages").list.len()
     several = instructions.filter(length > 2).with_columns(pl.col("messages").list.head(length - 1))
-    turns = pl.concat(frame.select("instruction_id", "instruction") for frame in (instructions, earlier_turns(several)))
-    found = hits(turns["instruction"], items, ngram)
-    ids = turns["instruction_id"].gather(found["row"])
-    longest = pl.col("span").str.count_matches(" ")
-    return (
-        found.with_columns(instruction_id=ids)
-        .sort("instruction_id", "suite", -longest.cast(pl.Int64), "item_id", "kind")
-        .unique(["instruction_id", "suite"], keep="first", maintain_order=True)
-        .select(list(CONTAMINATION))
+    turns = pl.concat(
+        frame.select(id="instruction_id", text="instruction") for frame in (instructions, earlier_turns(several))
     )
+    return hits(turns, items, ngram).rename({"id": "instruction_id"}).select(list(CONTAMINATION))
 
 
 def drop_contaminated(instructions: pl.DataFrame, found: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:

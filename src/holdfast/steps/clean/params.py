@@ -5,6 +5,7 @@ from typing import Literal
 from pydantic import Field, model_validator
 
 from holdfast.common.section import Section
+from holdfast.text.benchmark_items import COMMON_FIELDS
 
 
 class NearDuplicates(Section):
@@ -27,7 +28,10 @@ class Contamination(Section):
     ngram: int = Field(8, ge=2, le=50, description="words in a row that count as a hit")
     benchmarks: list[str] = Field([], description="further files to keep out: JSONL or Parquet")
     fields: list[str] = Field(
-        ["prompt", "question", "instruction"], min_length=1, description="fields of those files that hold the text"
+        list(COMMON_FIELDS),
+        min_length=1,
+        description="columns that may hold the text of an item, in order; the first one with a text is used;"
+        " `a.b`: a nested column; `a + b`: two columns joined",
     )
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TypeVar
 
 PACKAGE = "holdfast"
+DESCRIBED = ("Field", "ArgumentParser", "add_parser", "add_argument")  # `description` and `help` are texts
 _Body = TypeVar("_Body", ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
 # Modules that decide whether and when a job ends, never what it writes.
 NO_EFFECT = frozenset(
@@ -126,7 +127,6 @@ class _Normaliser(ast.NodeTransformer):
         node.returns = None
         if node.name.strip("_").partition("_")[0] == "explain":  # by convention such functions only word messages
             node.body = []
-            return node
         return self._without_docstring(node)
 
     def visit_AsyncFunctionDef(self, node: ast.AsyncFunctionDef) -> ast.AsyncFunctionDef:
@@ -160,7 +160,7 @@ class _Normaliser(ast.NodeTransformer):
 
     def visit_Call(self, node: ast.Call) -> ast.Call:
         self.generic_visit(node)
-        if getattr(node.func, "id", getattr(node.func, "attr", "")) in ("Field", "add_argument"):
+        if getattr(node.func, "id", getattr(node.func, "attr", "")) in DESCRIBED:
             node.keywords = [keyword for keyword in node.keywords if keyword.arg not in ("description", "help")]
         return node
 

@@ -1,4 +1,4 @@
-"""From seed prompts to the report. Each rule file is one room; README.md says what they do."""
+"""The whole pipeline. Each rule file is one step; docs/architecture.md has a line for each, and the rule graph."""
 
 
 configfile: "params.yaml"

@@ -1,8 +1,8 @@
-# Which samples are instructions worth answering?
+# Clean: rejects faulty, duplicate and contaminated samples.
 
 
 def suite_keys():
-    """Suites of the user's own, which no instruction may come from: key in params.yaml by file."""
+    """Files of the user's own suites, which instructions are compared with: key in params.yaml by file."""
     suites = config["evaluate"]["suites"]
     return {suites[name]["path"]: f"evaluate.suites.{name}.path" for name in sorted(suites) if suites[name].get("path")}
 
@@ -17,7 +17,7 @@ def benchmark_files():
 
 
 rule clean:
-    """Samples that are instructions, each once; every other one with its reason; how good the reconstruction is."""
+    """Keep each instruction once, write the other samples with a reason each, and measure the reconstruction."""
     input:
         prompts="data/seed/prompts.parquet",
         samples="data/reconstruct/samples.parquet",
@@ -35,7 +35,7 @@ rule clean:
         "logs/clean.log",
     benchmark:
         "benchmarks/clean.tsv"
-    threads: 64  # capped by --cores: languages are detected on all of them
+    threads: 64  # limited by --cores; languages are detected on all of them
     params:
         code=code("holdfast.steps.clean"),
         declared=clean_keys(),

@@ -1,4 +1,4 @@
-# What more than one rule file needs, and the bridge to DVC. The logic is in src/holdfast/.
+# Functions that several rule files use, and the connection to DVC. The logic is in src/holdfast/build/.
 import os
 import sys
 
@@ -28,28 +28,28 @@ onstart:
 
 
 def code(*modules):
-    """The modules whose algorithm, with all that they import, decides a job's output."""
+    """The modules that decide a job's output, with everything that they import (src/holdfast/build/code_digest.py)."""
     return ",".join(modules)
 
 
 def env(name):
-    """The pinned package list of an environment, as `environments` maps it."""
+    """The package list of an environment, after the mapping in `environments`."""
     return f"envs/{config.get('environments', {}).get(name, name)}.txt"
 
 
 def model_files(name):
-    """A model's folder, if it is one on this machine, and the chat template that the user gives it."""
+    """The model's folder, if it is a local one, and the chat template file set for it."""
     model = Model.model_validate(config["models"][name])
     return [file for file in (model.folder, model.chat_template) if file]
 
 
 def model_keys(name):
-    """What a job that asks this model declares of it: not its prices and limits, which change no row."""
+    """The keys of a model that decide its answers; prices and limits are not among them."""
     return answer_keys(name, config["models"][name])
 
 
 def loading_keys():
-    """How the base model's tokenizer is loaded, besides from where."""
+    """The keys that decide how the base model's tokenizer is loaded, besides its path."""
     base, model = config["base"], config["models"][config["base"]]
     keys = [key for key in ("revision", "chat_template") if key in model]
     keys += ["engine_args.trust_remote_code"] if "trust_remote_code" in model.get("engine_args", {}) else []
@@ -57,12 +57,12 @@ def loading_keys():
 
 
 def gpus(name):
-    """How many GPUs one job of this model needs."""
+    """The number of GPUs that a job of this model needs."""
     return config["models"][name].get("gpus", 0)
 
 
 def harness_items():
-    """The texts that training data is kept free of, a file for each suite of the harness."""
+    """One file per suite of the evaluation harness, with the texts that training data is compared with."""
     suites = config["evaluate"]["suites"]
     return [f"data/evaluate/items/{name}.jsonl" for name in sorted(suites) if suites[name]["kind"] == "lm_eval"]
 
@@ -70,6 +70,6 @@ def harness_items():
 if LISTING in os.environ:
 
     rule stamp:
-        """Stands in for the stamps while the jobs are only listed."""
+        """Makes the stamp files known while the jobs are only listed."""
         output:
             touch(".holdfast/stamps/{stage}"),

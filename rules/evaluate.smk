@@ -1,4 +1,4 @@
-# Evaluate: what does the base model (arm `base`) and every arm get right? One job per model, on the same suites.
+# Evaluate: tests the base model (arm `base`) and every arm on the same suites, one job per model.
 from holdfast.common.run_names import run_names
 
 
@@ -7,7 +7,7 @@ def evaluated_model(arm):
 
 
 def evaluated():
-    """The runs that are measured: the base model and every arm, once for each training seed."""
+    """The base model, and every arm once per training seed."""
     return ["base", *run_names(sorted(config["arms"]), config.get("training_seeds", 1))]
 
 
@@ -26,7 +26,7 @@ def evaluate_keys():
 
 
 rule evaluate:
-    """One model answers every suite, and its answers are graded."""
+    """Run every suite on one model and grade the answers."""
     input:
         model=lambda w: model_files(config["base"]) if w.arm == "base" else f"models/{w.arm}",
         judges=[file for judge in evaluate_judges() for file in model_files(judge)],
@@ -44,7 +44,7 @@ rule evaluate:
     wildcard_constraints:
         arm="|".join(evaluated()),
     resources:
-        gpu=max(gpus(model) for model in [config["base"], *evaluate_judges()]),  # one after the other
+        gpu=max(gpus(model) for model in [config["base"], *evaluate_judges()]),  # they run one after the other
     params:
         code=code("holdfast.steps.evaluate"),
         declared=evaluate_keys(),
@@ -56,7 +56,7 @@ rule evaluate:
 
 
 rule suite_items:
-    """The texts of the items of one harness suite."""
+    """Write the texts of the items of one suite of the evaluation harness."""
     input:
         tasks=lambda w: config["evaluate"]["suites"][w.suite].get("include_path") or [],
         env=env("inference"),
@@ -67,7 +67,7 @@ rule suite_items:
         "logs/evaluate/items/{suite}.log",
     benchmark:
         "benchmarks/evaluate/items/{suite}.tsv"
-    priority: 100  # before any model: a task that is not there should not cost a night
+    priority: 100  # before any model runs, so that a missing task is found early
     params:
         code=code("holdfast.steps.evaluate.suite_items"),
         declared="evaluate.suites.{suite}",

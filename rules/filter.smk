@@ -1,6 +1,6 @@
-# Which answer is worth keeping?
+# Filter: keeps the best answer to each instruction.
 def competing(wildcards):
-    """The models whose candidates a selection lets in."""
+    """The models whose answers are candidates of a selection."""
     return sorted(config["filter"][wildcards.selection].get("models") or config["generate"]["models"])
 
 
@@ -11,7 +11,7 @@ def judging(wildcards):
 
 
 rule filter:
-    """Put the judges' scores together and keep the best candidate of each instruction."""
+    """Aggregate the judges' scores and keep the best candidate of each instruction."""
     input:
         instructions="data/clean/instructions.parquet",
         generations=lambda w: expand("data/generate/{model}.parquet", model=competing(w)),
@@ -38,7 +38,7 @@ rule filter:
 
 
 rule judge_statistics:
-    """Every judge's score of every candidate in one table, and how judges differ and agree."""
+    """All scores of all judges in one table, and the judges' agreement, severity and self-preference."""
     input:
         instructions="data/clean/instructions.parquet",
         generations=expand("data/generate/{model}.parquet", model=sorted(config["generate"]["models"])),

@@ -1,13 +1,13 @@
-# How does each committee model answer?
+# Generate: the committee models answer every instruction.
 def generate_keys(wildcards):
-    """Every key of `generate` that params.yaml holds, but of the models only the job's own."""
+    """The keys of `generate` that params.yaml has; of the models only the job's own."""
     shared = sorted(f"generate.{key}" for key in config["generate"] if key != "models")
     own = [f"generate.models.{wildcards.model}", *model_keys(wildcards.model)]
     return ",".join(["random_seed", *shared, *own])
 
 
 rule generate:
-    """One committee model answers every instruction."""
+    """Have one committee model answer every instruction."""
     input:
         instructions="data/clean/instructions.parquet",
         model=lambda w: model_files(w.model),

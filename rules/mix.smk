@@ -1,4 +1,4 @@
-# What will the model see? One mixture per arm.
+# Mix: the training and validation data of each arm.
 from holdfast.steps.mix.params import REHEARSAL, Source
 
 
@@ -9,7 +9,7 @@ def mix_sources(arm):
 
 
 def mix_keys(wildcards):
-    """The arm, its sources, and the licences of the models that wrote rehearsal rows, where params.yaml gives them."""
+    """The arm, its sources, and the licences of the models that wrote rehearsal rows."""
     sources = mix_sources(wildcards.arm)
     named = [f"sources.{name}" for name in sources if name in config.get("sources", {})]
     rehearsal = any(source.selection for source in sources.values())
@@ -21,7 +21,7 @@ def mix_keys(wildcards):
 
 
 rule mix:
-    """Sources in the arm's shares: cleaned, measured, drawn, split, shuffled."""
+    """Check the arm's sources, draw rows in its shares, split and shuffle them."""
     input:
         sources=lambda w: [source.data for source in mix_sources(w.arm).values()],
         suites=sorted({s["path"] for s in config["evaluate"]["suites"].values() if "path" in s}) + harness_items(),

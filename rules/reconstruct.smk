@@ -1,4 +1,4 @@
-# Which user turns does the base model write?
+# Reconstruct: samples instructions from the base model.
 
 
 def reconstruct_keys():
@@ -7,7 +7,7 @@ def reconstruct_keys():
 
 
 rule reconstruct:
-    """The base model continues the pre-query prefix until it ends the user's turn."""
+    """Have the base model continue the pre-query prefix until the user turn ends."""
     input:
         prompts="data/seed/prompts.parquet",
         model=model_files(config["base"]),

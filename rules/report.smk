@@ -1,8 +1,8 @@
-# Report: so what? Every arm against the base, how sure that is, and everything that led there, in one page.
+# Report: compares every arm with the base model and shows all steps on one HTML page.
 
 
 rule report:
-    """The proof (metrics/summary.json) and the page that shows it."""
+    """Write the comparisons (metrics/summary.json) and the page."""
     input:
         prompts="data/seed/prompts.parquet",
         samples="data/reconstruct/samples.parquet",

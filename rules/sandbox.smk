@@ -1,8 +1,8 @@
-# The sandbox: a small closed world and its models. Nothing here runs unless params.yaml names one of its files.
+# The sandbox: a small closed world and its models. These rules run only if params.yaml names one of their files.
 
 
 rule sandbox_world:
-    """Write what the sandbox's models are aligned on, the domain, the public set and the test suites."""
+    """Write the sandbox's alignment data, domain data, public set and test suites."""
     input:
         rubric="data/seed/sandbox/rubric.md",
         system_prompts="data/seed/sandbox/system_prompts.jsonl",

@@ -1,15 +1,15 @@
-# The sandbox's truth: with real models nobody knows it, so nothing here runs unless the base is one of the sandbox's.
+# Comparisons with the sandbox's truth. These rules run only if the base model is one of the sandbox's.
 
 
 def sandbox_truth():
-    """What is measured against the truth of the sandbox."""
+    """The metrics files of these comparisons."""
     if not config["models"][config["base"]].get("path", "").startswith("models/sandbox/"):
         return []
     return ["metrics/sandbox_reconstruction.json", "metrics/sandbox_committee.json"]
 
 
 rule sandbox_reconstruction:
-    """How close do the reconstructed instructions come to the sandbox's true distribution?"""
+    """Compare the reconstructed instructions with the sandbox's true distribution."""
     input:
         prompts="data/seed/prompts.parquet",
         samples="data/reconstruct/samples.parquet",
@@ -32,7 +32,7 @@ rule sandbox_reconstruction:
 
 
 rule sandbox_committee:
-    """How often is the kept answer right, for every rung, aggregation and judge?"""
+    """Count how often the kept answer is right, for each way to select it."""
     input:
         instructions="data/clean/instructions.parquet",
         generations=expand("data/generate/{model}.parquet", model=sorted(config["generate"]["models"])),

@@ -1,13 +1,13 @@
-# What does each judge think of each answer?
+# Score: the judges score every answer.
 def score_keys(wildcards):
-    """Every key of `score` that params.yaml holds, but of the judges only the job's own."""
+    """The keys of `score` that params.yaml has; of the judges only the job's own."""
     shared = sorted(f"score.{key}" for key in config["score"] if key != "judges")
     own = [f"score.judges.{wildcards.judge}", *model_keys(wildcards.judge)]
     return ",".join(["random_seed", *shared, *own])
 
 
 rule score:
-    """One judge scores every answer of every model; identical answers are asked once."""
+    """Have one judge score every answer of every model; equal answers to an instruction are scored once."""
     input:
         instructions="data/clean/instructions.parquet",
         generations=expand("data/generate/{model}.parquet", model=sorted(config["generate"]["models"])),

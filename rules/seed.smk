@@ -1,19 +1,19 @@
-# Seed: what does the base model see before it writes as its user?
+# Seed: the prompts from which the base model samples instructions.
 
 
 def seed_keys():
-    """What makes the prompts; of the base model only where its tokenizer is."""
+    """The keys that decide the prompts; of the base model only its tokenizer's."""
     return ",".join(["random_seed", "base", "seed", f"models.{config['base']}.path", *loading_keys()])
 
 
 def seed_files():
-    """The user's files that `seed` names."""
+    """The input files that `seed` names."""
     sections = [config["seed"], *config["seed"].get("slices", {}).values()]
     return sorted({s[key] for s in sections for key in ("system_prompts", "tools", "examples") if s.get(key)})
 
 
 rule seed:
-    """The pre-query prefix for every system prompt and slice, from the base model's chat template."""
+    """Derive the pre-query prefix from the base model's chat template, for every slice and system prompt."""
     input:
         files=seed_files(),
         model=model_files(config["base"]),

@@ -8,13 +8,13 @@ def training_runs():
 
 
 def train_keys():
-    """What decides a run besides the recipe, the mixture and the base model."""
+    """The keys that decide a run besides the recipe, the mixture and the base model."""
     own = [f"train.{key}" for key in ("gpus", "merge") if key in config["train"]]
     return ",".join(["random_seed", *own, *loading_keys()])
 
 
 rule recipe:
-    """The Axolotl configuration that all runs share, checked against Axolotl's schema before anything expensive runs."""
+    """Compose the Axolotl configuration of all runs and check it against Axolotl's schema, before anything expensive."""
     input:
         config=[config["train"]["config"]] if config["train"].get("config") else [],
         base=model_files(config["base"]),
@@ -38,7 +38,7 @@ rule recipe:
 
 
 rule train:
-    """One run of Axolotl: an arm, or an arm with a further training seed (`<arm>-s1`)."""
+    """Run Axolotl for one arm and training seed (`<arm>`, `<arm>-s1`, …)."""
     input:
         train=lambda w: f"data/mix/{arm_and_seed(w.run)[0]}/train.jsonl",
         val=lambda w: f"data/mix/{arm_and_seed(w.run)[0]}/val.jsonl",
@@ -58,7 +58,7 @@ rule train:
     resources:
         gpu=config["train"].get("gpus", 0),
     params:
-        # the dearest job: of its code only what shapes the configuration, the model folder and the run itself
+        # the most expensive job: only the modules that shape the configuration, the model folder and the run
         code=code(
             "holdfast.steps.train.run_config",
             "holdfast.steps.train.model_folder",

@@ -75,7 +75,7 @@ def test_a_fault_is_named_with_its_key(tmp_path: Path, old: str, new: str, fault
     assert any(fault in line for line in faults(tmp_path, (old, new)))
 
 
-COMMITTEE = " # what one model does differently\n    base: {}\n    scholar: {}\n    novice: {}"
+COMMITTEE = " # committee models, each with its own settings if any\n    base: {}\n    scholar: {}\n    novice: {}"
 JUDGES = "\n    base: {}\n    scholar: {}\n    novice: {}\n\nfilter"
 DOMAIN_ONLY = "  domain_only:\n    sources: {domain: 1.0}"
 REHEARSED = "sources: {rehearsal: 0.83, domain: 0.17}"

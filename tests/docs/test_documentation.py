@@ -152,11 +152,13 @@ def test_the_rule_graph_is_current() -> None:
 
 def test_the_tree_has_a_line_for_every_folder() -> None:
     tree = text("docs/architecture.md").split("```")[1]
-    named, path = set(), []
+    named: set[str] = set()
+    path: list[str] = []
     for line in filter(None, tree.splitlines()):
         depth, name = (len(line) - len(line.lstrip())) // 2, line.split()[0]
         path[depth:] = [name]
         named.add("".join(path).rstrip("/"))
+        named |= {"".join(path) + file for file in re.findall(r"\w+\.(?:py|smk)", line) if name.endswith("/")}
     code = {f for f in tracked() if re.match(r"src/holdfast(/[a-z]+)*$", f) and (ROOT / f / "__init__.py").exists()}
     top = {f for f in tracked() if "/" not in f and (ROOT / f).is_dir() and not f.startswith(".")} - {"src"}
     assert code | top <= named, f"docs/architecture.md has no line for {sorted((code | top) - named)}"

@@ -1,4 +1,4 @@
-# Comparisons with the sandbox's truth. These rules run only if the base model is one of the sandbox's.
+# Comparisons with the sandbox's ground truth. These rules run only if the base model is one of the sandbox's.
 
 
 def sandbox_truth():

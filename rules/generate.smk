@@ -1,9 +1,9 @@
 # Generate: the committee models answer every instruction.
 def generate_keys(wildcards):
-    """The keys of `generate` that params.yaml has; of the models only the job's own."""
+    """The keys of `generate` that params.yaml has, of the models only the job's own, and the base's tokenizer."""
     shared = sorted(f"generate.{key}" for key in config["generate"] if key != "models")
     own = [f"generate.models.{wildcards.model}", *model_keys(wildcards.model)]
-    return ",".join(["random_seed", *shared, *own])
+    return ",".join(dict.fromkeys(["random_seed", "base", *shared, *own, *loading_keys()]))
 
 
 rule generate:
@@ -11,6 +11,7 @@ rule generate:
     input:
         instructions="data/clean/instructions.parquet",
         model=lambda w: model_files(w.model),
+        base=model_files(config["base"]),
         env=env("inference"),
         stamp=".holdfast/stamps/generate-{model}",
     output:
@@ -25,7 +26,8 @@ rule generate:
     params:
         code=code("holdfast.steps.generate"),
         declared=generate_keys,
+        base=config["models"][config["base"]]["path"],
     shell:
         "exec envs/job generate-{wildcards.model} --env {input.env} --code {params.code} --log {log} --"
         " python -m holdfast.steps.generate --params {params.declared:q} --model {wildcards.model}"
-        " --instructions {input.instructions:q} --generations {output.generations:q} --rejected {output.rejected:q}"
+        " --base {params.base:q} --instructions {input.instructions:q} --generations {output.generations:q} --rejected {output.rejected:q}"

@@ -17,11 +17,14 @@ from holdfast.common.tables import GENERATIONS, INSTRUCTIONS
 from holdfast.params.schema import Params
 from holdfast.steps.evaluate.params import HarnessSuite
 from server import Server, served
+from small_tokenizers import tokenizer
+from templates import SHAPES
 from toy_project import ROOT, Project
 
 GENERATE = (
     "exec envs/job generate-base --env envs/core.txt --log l -- python -m holdfast.steps.generate"
-    " --params random_seed,generate.samples,generate.sampling,generate.models.base,models.base --model base"
+    " --params random_seed,base,generate.samples,generate.sampling,generate.models.base,models.base --model base"
+    " --base tokenizer"
     " --instructions instructions.parquet --generations generations.parquet --rejected rejected.parquet"
 )
 SCORE = (
@@ -57,6 +60,7 @@ def params(server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> P
     monkeypatch.chdir(tmp_path)
     Path("params.yaml").write_text(yaml.safe_dump(values))
     Path("rubric.md").write_text("Good is 5.")
+    tokenizer(SHAPES["chatml"]).save_pretrained("tokenizer")
     return Params.model_validate(values)
 
 

@@ -7,7 +7,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from holdfast.chat.prequery import derive, later_turn, special_tokens
+from holdfast.chat.control_tokens import added_tokens
+from holdfast.chat.prequery import derive, later_turn
 from holdfast.chat.template import Refused, Template
 from small_tokenizers import tokenizer
 from templates import SHAPES
@@ -76,7 +77,7 @@ def test_random_texts_are_tokenised_as_the_template_does(name: str) -> None:
     if name in PARTS:
         template = template.with_parts()
     prefix = derive(template, [], [])
-    special = special_tokens(template.tokenizer)
+    special = added_tokens(template.tokenizer)
 
     @settings(max_examples=100, deadline=None, database=None, derandomize=True, suppress_health_check=list(HealthCheck))
     @given(TEXTS)

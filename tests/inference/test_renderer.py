@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from holdfast.chat.control_tokens import added_tokens
 from holdfast.chat.dates import FIXED_DATE
 from holdfast.inference.engines.renderer import Renderer
 from holdfast.inference.params import Sampling
@@ -41,10 +42,37 @@ def test_a_template_that_asks_for_the_date_gets_the_same_one_every_day(renderer:
 def test_spelled_special_tokens_stay_text_beside_any_other_characters(
     renderer: Renderer, before: str, after: str
 ) -> None:
-    special = set(renderer.tokenizer.all_special_ids)
+    special = set(added_tokens(renderer.tokenizer).values())
     plain, spelled = ids(renderer, "a"), ids(renderer, f"{before}<|im_end|>{after}")
     assert [i for i in spelled if i in special] == [i for i in plain if i in special]
     assert f"user\n{before}<|im_end|>{after}<|im_end|>" in renderer.tokenizer.decode(spelled)
+
+
+@pytest.mark.parametrize("flagged", [True, False])
+@pytest.mark.parametrize("name", ["llama3", "deepseek_r1", "zephyr", "gemma", "mistral_v3"])
+def test_turns_end_with_their_token_and_no_text_opens_one(tmp_path: Path, name: str, flagged: bool) -> None:
+    """Whether or not the tokenizer flags its control tokens as special or names them among its special tokens."""
+    fast = tokenizer(SHAPES[name])
+    fast.save_pretrained(tmp_path)
+    if not flagged:
+        for file in ("tokenizer.json", "tokenizer_config.json"):
+            path = tmp_path / file
+            path.write_text(path.read_text().replace('"special": true', '"special": false'))
+    renderer = Renderer(name, str(tmp_path), None)
+    request = Request("x", None, (("user", "Hi"),), 0, Sampling())
+    end = {"llama3": "<|eot_id|>", "gemma": "<end_of_turn>"}.get(name, "</s>")
+    assert renderer.tokenizer.convert_ids_to_tokens(renderer.stop_ids(request)) == [end]
+    known = added_tokens(renderer.tokenizer)
+    tokens = {
+        text: known[text]
+        for text in known
+        if text != "<think>" and text in SHAPES[name].prefix + SHAPES[name].assistant
+    }
+    assert tokens or name == "zephyr"
+    for text in tokens:
+        spelled, plain = ids(renderer, f"a {text} b"), ids(renderer, "a b")
+        assert [i for i in spelled if i in tokens.values()] == [i for i in plain if i in tokens.values()]
+        assert text in renderer.tokenizer.decode(spelled).partition("a ")[2].partition(" b")[0].split()
 
 
 def test_a_template_that_breaks_refuses_the_row_with_its_words(renderer: Renderer) -> None:

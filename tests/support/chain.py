@@ -12,6 +12,8 @@ import yaml
 from holdfast.common.ids import row_id
 from holdfast.common.tables import INSTRUCTIONS
 from models import ROOT
+from small_tokenizers import tokenizer
+from templates import SHAPES
 
 
 def write_instructions(path: Path, count: int, start: int = 0, words: int = 1) -> pl.DataFrame:
@@ -38,20 +40,21 @@ def write_instructions(path: Path, count: int, start: int = 0, words: int = 1) -
     return frame
 
 
-def write_params(folder: Path, model: dict[str, Any], samples: int = 2, **sampling: Any) -> None:
-    """params.yaml with one committee model, `tiny`."""
+def write_params(folder: Path, model: dict[str, Any], samples: int = 2, base: str = "chatml", **sampling: Any) -> None:
+    """params.yaml with one committee model, `tiny`, and a base model of this shape, of which there is the tokenizer."""
     chosen = {"temperature": 1.0, "top_p": 0.98, "max_tokens": 16} | sampling
     generate = {"samples": samples, "sampling": chosen, "models": {"tiny": {}}}
-    params = {"random_seed": 0, "models": {"tiny": model}, "generate": generate}
+    params = {"random_seed": 0, "base": "base", "models": {"tiny": model}, "generate": generate}
     (folder / "params.yaml").write_text(yaml.safe_dump(params))
+    tokenizer(SHAPES[base]).save_pretrained(folder / "base_tokenizer")
 
 
 def generate_command(environment: str = "inference") -> list[str]:
     """The generate job of model `tiny`, to be run in a folder with params.yaml and instructions.parquet."""
-    keys = "random_seed,generate.samples,generate.sampling,generate.models.tiny,models.tiny"
+    keys = "random_seed,base,generate.samples,generate.sampling,generate.models.tiny,models.tiny"
     return [
         *[str(ROOT / "envs" / "in-env"), environment, "python", "-m", "holdfast.steps.generate", "--params", keys],
-        *["--model", "tiny", "--instructions", "instructions.parquet"],
+        *["--model", "tiny", "--base", "base_tokenizer", "--instructions", "instructions.parquet"],
         *["--generations", "out/tiny.parquet", "--rejected", "out/tiny.rejected.parquet"],
     ]
 

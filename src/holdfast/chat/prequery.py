@@ -5,8 +5,9 @@ model family. Here a conversation is rendered with a probe as the user's text an
 """
 
 from itertools import takewhile
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
+from holdfast.chat.control_tokens import added_tokens
 from holdfast.chat.template import Message, Refused, Template
 
 # Users' texts start and end with any character, and a tokenizer may merge it with its neighbour in the template. What
@@ -148,7 +149,7 @@ def _end(template: Template, text: str, count: int) -> int:
 
 def _stop(template: Template, closed: str) -> tuple[int | None, str]:
     """The first special token after the user's text, and the first line of plain text before it, if there is any."""
-    special = special_tokens(template.tokenizer)
+    special = added_tokens(template.tokenizer)
     places = [(closed.find(text), -len(text), token) for text, token in special.items() if text in closed]
     at, _, token = min(places, default=(len(closed), 0, None))
     before = closed[:at]
@@ -156,26 +157,9 @@ def _stop(template: Template, closed: str) -> tuple[int | None, str]:
     return token, before[: before.find(line) + len(line)] if line else ""
 
 
-def special_tokens(tokenizer: Any) -> dict[str, int]:
-    """Texts that the tokenizer turns into one token wherever they stand, with their ids."""
-    added = {str(token): token_id for token_id, token in tokenizer.added_tokens_decoder.items()}
-    named = dict(zip(tokenizer.all_special_tokens, tokenizer.all_special_ids, strict=True))
-    return {text: token_id for text, token_id in (added | named).items() if text.strip()}
-
-
-def control_tokens(tokenizer: Any, template_text: str) -> set[str]:
-    """Texts of tokens that only a template writes: the special ones, and those others that are in `template_text`.
-
-    Tokens are also added for text that users write: Gemma's are HTML tags.
-    """
-    added = tokenizer.added_tokens_decoder.values()
-    special = {str(token) for token in added if token.special} | set(tokenizer.all_special_tokens)
-    return {text for text in special_tokens(tokenizer) if text in special or text in template_text}
-
-
 def _assistant(template: Template, before: list[Message], after: list[Message], closed: str, stop: int | None) -> str:
     """What opens the assistant's turn: what the generation prompt adds, else what follows the user's closing token."""
-    special = special_tokens(template.tokenizer)
+    special = added_tokens(template.tokenizer)
     closing = next((text for text, token in special.items() if token == stop and closed.startswith(text)), None)
     turn = [*before, _user(_PROBES[0])]
     if not after:

@@ -8,6 +8,7 @@ import datetime
 import json
 import re
 
+from holdfast.chat.answer_text import answer_frame
 from holdfast.chat.dates import FIXED_DATE
 from holdfast.chat.template import Template
 
@@ -47,11 +48,6 @@ def _dated(source: str) -> str:
 
 
 def end_of_turn(template: Template) -> str | None:
-    """The special token that closes an assistant's turn, where it is not the tokenizer's EOS: Axolotl must be told."""
-    mark = "HOLDFAST-MARK"
-    talk = [{"role": "user", "content": "?"}, {"role": "assistant", "content": mark}]
-    text = template.fitted().text(talk, opening=False)
-    after = text.rpartition(mark)[2]
-    known = {str(token) for token in template.tokenizer.get_added_vocab()}
-    found = sorted((after.index(token), -len(token), token) for token in known if token in after)
-    return found[0][2] if found and found[0][2] != template.tokenizer.eos_token else None
+    """The token that closes an assistant's turn, where it is not the tokenizer's EOS: Axolotl must be told."""
+    end = answer_frame(template).end
+    return end if end != template.tokenizer.eos_token else None

@@ -83,6 +83,8 @@ GENERATIONS = {
     "model": pl.String,
     "sample": pl.Int64,
     "response": pl.String,
+    "template_before": pl.String,  # what the model wrote before and after `response` that is its template's text
+    "template_after": pl.String,
     "finish_reason": pl.String,
     "prompt_tokens": pl.Int64,
     "output_tokens": pl.Int64,
@@ -96,7 +98,7 @@ REJECTED_GENERATIONS = {
     "instruction_id": pl.String,
     "model": pl.String,
     "sample": pl.Int64,
-    "reason": pl.String,  # empty, prompt_too_long, template_refused, or what the endpoint said
+    "reason": pl.String,  # empty, control_token, prompt_too_long, template_refused, or what the endpoint said
     "detail": pl.String,
     "response": pl.String,
 }

@@ -36,10 +36,13 @@ def earlier_rows(output: str, text_column: str) -> pl.LazyFrame | None:
     columns = table.collect_schema().names()
     if not {"request_key", "finish_reason", "prompt_tokens", "output_tokens", text_column} <= set(columns):
         return None
+    raw = pl.col(text_column)
+    if "template_before" in columns:  # the table has the answer without its template's text
+        raw = pl.concat_str("template_before", raw, "template_after")
     answered = pl.col("request_key").is_not_null() & (pl.col("finish_reason") != "error")  # a failure is asked again
     return table.filter(answered).select(
         pl.col("request_key").str.decode("hex").alias("key"),
-        pl.col(text_column).alias("text"),
+        raw.alias("text"),
         "finish_reason",
         "prompt_tokens",
         "output_tokens",

@@ -15,8 +15,8 @@ from chain import generate, generate_command, journal_rows, write_instructions, 
 from holdfast.common.tables import GENERATIONS, INSTRUCTIONS, REJECTED_GENERATIONS
 from holdfast.inference.ask import ANSWERS
 from holdfast.inference.params import Sampling
-from holdfast.steps.generate.candidates import candidates, requests, split
-from models import tiny_model
+from holdfast.steps.generate.candidates import answered, candidates, requests, split
+from models import taught_model, tiny_model
 from server import served
 
 HOW = Sampling(max_tokens=8)
@@ -65,30 +65,38 @@ def test_what_the_template_showed_is_shown_again(tmp_path):
     assert [request.rendering for request in requests(rows.lazy(), "tiny", 1, HOW, 0)] == [shown, None]
 
 
-def test_failed_and_empty_answers_are_rejected_by_name(tmp_path):
-    rows = candidates(table(tmp_path, 4).lazy(), "tiny", 1)
-    answers = pl.DataFrame(
-        {
-            "id": list("abcd"),
-            "text": ["fine", " \n", None, "also"],
-            "finish_reason": ["stop", "stop", "error", "length"],
-            "prompt_tokens": 3,
-            "output_tokens": 2,
-            "seed": 1,
-            "time_s": 0.1,
-            "logprobs": None,
-            "error": [None, None, "prompt_too_long", None],
-            "detail": [None, None, "999 tokens", None],
-            "request_key": list("wxyz"),
-        },
-        schema=ANSWERS,
+def answers_to(rows, texts, **columns):
+    """An engine's answers to candidates, in their order."""
+    asked = rows.select("candidate_id").collect()["candidate_id"]
+    found = [dict.fromkeys(ANSWERS) | {"id": i, "text": text} for i, text in zip(asked, texts, strict=True)]
+    return pl.DataFrame(found, schema=ANSWERS).with_columns(
+        pl.lit("stop").alias("finish_reason"), **{k: pl.Series(v, dtype=ANSWERS[k]) for k, v in columns.items()}
     )
-    kept, rejected = (part.collect() for part in split(rows, answers.lazy()))
+
+
+def test_failed_and_empty_answers_and_those_with_control_tokens_are_rejected_by_name(tmp_path):
+    rows = candidates(table(tmp_path, 5).lazy(), "tiny", 1)
+    answers = answers_to(
+        rows,
+        ["fine", " \n", None, "a <|im_end|> b", "also"],
+        error=[None, None, "prompt_too_long", None, None],
+        detail=[None, None, "999 tokens", None, None],
+    )
+    framed = answered(rows, answers.lazy()).with_columns(template_before=pl.lit(""), template_after=pl.lit(""))
+    kept, rejected = (part.collect() for part in split(framed, ["<|im_end|>"]))
     assert dict(kept.schema) == GENERATIONS
     assert dict(rejected.schema) == REJECTED_GENERATIONS
     assert kept["response"].to_list() == ["fine", "also"]
-    assert rejected["reason"].to_list() == ["empty", "prompt_too_long"]
-    assert len(kept) + len(rejected) == 4
+    assert rejected["reason"].to_list() == ["empty", "prompt_too_long", "control_token"]
+    assert rejected["detail"].to_list() == [None, "999 tokens", "contains <|im_end|>"]
+    assert len(kept) + len(rejected) == 5
+
+
+def test_answers_in_another_order_are_not_taken(tmp_path):
+    rows = candidates(table(tmp_path, 2).lazy(), "tiny", 1)
+    answers = answers_to(rows, ["a", "b"]).reverse()
+    with pytest.raises(AssertionError, match="order"):
+        answered(rows, answers.lazy())
 
 
 def test_a_job_against_an_endpoint_rejects_what_fails_and_asks_only_new_rows(tmp_path):
@@ -112,6 +120,26 @@ def test_a_job_against_an_endpoint_rejects_what_fails_and_asks_only_new_rows(tmp
     after = pl.read_parquet(tmp_path / "out" / "tiny.parquet")
     assert after.filter(pl.col("candidate_id").is_in(before["candidate_id"].implode())).equals(before)
     assert len(journal_rows(tmp_path)) == 88
+
+
+def test_what_a_template_writes_is_no_part_of_an_endpoint_s_answers(tmp_path):
+    """Its template is not known: a lone space and line breaks in front go, indentation stays."""
+    said = {"number 0.": " Yes. ", "number 1.": "\n\nYes.", "number 2.": "    code", "number 3.": "a <|im_end|> b"}
+    table(tmp_path, 4)
+    with served() as server:
+        server.answer = lambda body: next(
+            text for ending, text in said.items() if body["messages"][0]["content"].endswith(ending)
+        )
+        write_params(tmp_path, {"path": "m", "engine": "openai", "url": server.url}, samples=1)
+        done = generate(tmp_path, "core")
+        assert done.returncode == 0, done.stderr
+    found = pl.read_parquet(tmp_path / "out" / "tiny.parquet")
+    assert sorted(found["response"]) == ["    code", "Yes.", "Yes."]
+    assert sorted(found["template_before"] + found["response"] + found["template_after"]) == sorted(
+        text for text in said.values() if "<" not in text
+    )
+    rejected = pl.read_parquet(tmp_path / "out" / "tiny.rejected.parquet")
+    assert rejected["reason"].to_list() == ["control_token"]  # of the base model
 
 
 def test_too_many_failures_leave_no_output(tmp_path):
@@ -153,6 +181,7 @@ def test_a_job_on_a_model_gives_the_same_bytes_again_in_any_order(tmp_path):
         rows = table(folder, 60)
         rows.sample(fraction=1.0, shuffle=True, seed=len(found)).write_parquet(folder / "instructions.parquet")
         (folder / "params.yaml").write_bytes((tmp_path / "params.yaml").read_bytes())
+        shutil.copytree(tmp_path / "base_tokenizer", folder / "base_tokenizer")
         done = generate(folder)
         assert done.returncode == 0, done.stderr[-2000:]
         found.append((folder / "out" / "tiny.parquet").read_bytes())
@@ -172,3 +201,24 @@ def test_a_model_sees_the_tools_of_its_instruction(tmp_path):
     assert done.returncode == 0, done.stderr[-2000:]
     prompts = pl.read_parquet(tmp_path / "out" / "tiny.parquet").sort("instruction_id")["prompt_tokens"].to_list()
     assert prompts[0] > prompts[1] + 100
+
+
+LEARNED = {"Say number 0.": "Zero is nothing.", "Say number 1.": "    return 1\nThat is one."}
+
+
+@pytest.mark.engine
+@pytest.mark.parametrize("engine", ["vllm", "transformers"])
+@pytest.mark.parametrize("shape", ["mistral_v1", "llama2", "chatml"])
+def test_a_real_model_s_answers_are_without_what_its_template_writes(shape, engine, tmp_path):
+    """Mistral's and Llama 2's write a space before the answer, Llama 2's one after it too; ChatML's nothing."""
+    model = {"path": str(taught_model(shape, LEARNED)), "engine": engine, "engine_args": {"max_model_len": 128}}
+    write_params(tmp_path, model, samples=1, temperature=0.0, top_p=1.0, max_tokens=32)
+    rows = table(tmp_path, 2)
+    done = generate(tmp_path)
+    assert done.returncode == 0, done.stderr[-2000:]
+    found = pl.read_parquet(tmp_path / "out" / "tiny.parquet").join(rows, on="instruction_id")
+    taught = {text: answer.strip() if shape == "llama2" else answer for text, answer in LEARNED.items()}  # it strips
+    assert dict(found.select("instruction", "response").iter_rows()) == taught
+    before, after = {"mistral_v1": (" ", ""), "llama2": (" ", " "), "chatml": ("", "")}[shape]
+    assert set(found["template_before"]) == {before}
+    assert set(found["template_after"]) == {after}

@@ -139,6 +139,32 @@ def test_the_share_and_number_of_turns_are_drawn_by_row() -> None:
     assert all(abs(count / 3000 - 0.1) < 0.03 for _, count in turns[1:])
 
 
+def test_answers_in_between_lose_what_their_template_writes_and_nothing_else() -> None:
+    fast = tokenizer(SHAPES["llama2"])
+    asked = prompts(prompt("a", 6))
+    talk = Conversations(asked, fast, [1], MultiTurn(share=1.0, max_turns=2), DRAWN, 0)
+    ids = [request.id for request in requests(asked, DRAWN, 0)]
+    rows = [{"sample_id": sample_id, "prompt_id": "a"} for sample_id in ids]
+    texts = [
+        (" Yes. ", "stop"),
+        ("     def f():", "stop"),
+        (" ", "stop"),
+        (" cut of", "length"),
+        (" a</s> b", "stop"),
+        ("No.", "stop"),
+    ]
+    said = answers(*((i, *text) for i, text in zip(ids, texts, strict=True)))
+    assert talk.answers_only(said, rows) == {ids[0]: "Yes.", ids[1]: "    def f():", ids[5]: "No."}
+    assert sum(talk.lost.values()) == 3
+
+
+def test_answers_in_another_order_are_not_taken() -> None:
+    asked = prompts(prompt("a", 2))
+    ids = [request.id for request in requests(asked, DRAWN, 0)]
+    with pytest.raises(AssertionError, match="order"):
+        first_turns(asked, answers(*((i, "Hi", "stop") for i in reversed(ids))))
+
+
 @pytest.fixture(scope="module")
 def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("reconstruct")
@@ -174,7 +200,10 @@ def test_a_real_engine_speaks_as_user_assistant_and_user_again(project: Path) ->
     assert table["finish_reason"].is_in(["stop", "length"]).all()
     longer = table.filter(pl.col("turn") == 2)
     assert len(longer) > 0
-    assert "conversations could not be extended: the answer did not end" in (project / "said").read_text()
+    assert (
+        "conversations could not be extended: the answer did not end, is empty or contains a control token"
+        in (project / "said").read_text()
+    )
     for row in longer.iter_rows(named=True):
         assert [message["role"] for message in row["messages"]] == ["user", "assistant"]
         assert all(message["content"].strip() for message in row["messages"])

@@ -6,10 +6,15 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
+from holdfast.chat.answer_text import answer_frame
+from holdfast.chat.control_tokens import added_tokens, message_control_tokens
 from holdfast.chat.dates import FIXED_DATE
 from holdfast.chat.template import Refused, Template, load_tokenizer
 from holdfast.common.errors import UserError
+from holdfast.inference.params import Model
 from holdfast.inference.request import Request
+
+CONTEXT_TOKENS = 6  # of the prompt, enough to see how its end and the answer are joined
 
 
 class Renderer:
@@ -22,10 +27,23 @@ class Renderer:
         except UserError as error:
             raise UserError(f"model {name}: {error}") from error
         self._templates: dict[str | None, Template] = {}
-        specials = sorted(self.tokenizer.all_special_tokens, key=len, reverse=True)
-        self._special = re.compile("|".join(map(re.escape, specials)) or r"(?!)")
+        control = sorted(message_control_tokens(Template(self.tokenizer)), key=len, reverse=True)
+        self._anchor = control[0] if control else ""  # one token, whatever follows it
+        self._control = re.compile("|".join(map(re.escape, control)) or r"(?!)")
         self._turn_end: list[int] | None = None
         self._first_tokens: dict[tuple[str, ...], list[int]] = {}
+
+    @classmethod
+    def of(cls, name: str, model: Model) -> "Renderer":
+        """The renderer of a model that runs in this process. Raises UserError when its tokenizer cannot be loaded."""
+        arguments = model.engine_args
+        return cls(
+            name,
+            arguments.get("tokenizer") or model.path,
+            arguments.get("tokenizer_revision") or model.revision,
+            trust_remote_code=bool(arguments.get("trust_remote_code")),
+            chat_template=model.chat_template,
+        )
 
     def prompt_ids(self, request: Request) -> list[int] | str:
         """The exact prompt, or why the template refuses the messages. Raises UserError if there is no template."""
@@ -43,15 +61,19 @@ class Renderer:
         Some models' generation settings name only the end of the text there.
         """
         if request.messages and self._turn_end is None:
-            ending = [("user", "Hi"), ("assistant", "probe qzx")]
-            try:
-                closed = self._render(ending, opening=False).partition("probe qzx")[2]
-            except Refused:
-                closed = ""
-            found = self._special.search(closed)
-            token = self.tokenizer.convert_tokens_to_ids(found.group()) if found else None
-            self._turn_end = [token] if isinstance(token, int) else []
+            end = answer_frame(Template(self.tokenizer)).end
+            self._turn_end = [] if end is None else [added_tokens(self.tokenizer)[end]]
         return [*request.stop_ids, *((self._turn_end or []) if request.messages else [])]
+
+    def text_of(self, prompt_ids: list[int], answer_ids: list[int]) -> str:
+        """The text that `answer_ids` add to the prompt, exactly.
+
+        Decoded alone, an answer loses its first space with tokenizers of SentencePiece's kind, and with some others the
+        spaces before punctuation.
+        """
+        before = self._decode(prompt_ids[-CONTEXT_TOKENS:])
+        whole = self._decode(prompt_ids[-CONTEXT_TOKENS:] + answer_ids)
+        return whole.removeprefix(before) if whole.startswith(before) else self._decode(answer_ids)
 
     def first_tokens(self, texts: tuple[str, ...], request: Request) -> list[int]:
         """For each text the one token by which an answer to this prompt begins with it.
@@ -61,7 +83,7 @@ class Renderer:
         if texts not in self._first_tokens:
             ids = self.prompt_ids(request)
             assert not isinstance(ids, str), "the prompt was rendered before"
-            prompt = str(self.tokenizer.decode(ids, skip_special_tokens=False))
+            prompt = self._decode(ids)
             before = self._encode(prompt)
             found = []
             for text in texts:
@@ -78,9 +100,9 @@ class Renderer:
         return self._first_tokens[texts]
 
     def _ids(self, messages: Sequence[tuple[str, str]], rendering: str | None) -> list[int]:
-        if not any(self._special.search(content) for _, content in messages):
+        if not any(self._control.search(content) for _, content in messages):
             return self._encode(self._render(messages, rendering))
-        # Somebody's text spells a special token. Mark these spots, render, and encode them as plain text.
+        # A message spells a control token. Mark these spots, render, and encode them as plain text.
         spelled: list[str] = []
         fence = next(c for c in map(chr, range(0xE000, 0xF8FF)) if not any(c in content for _, content in messages))
 
@@ -88,15 +110,12 @@ class Renderer:
             spelled.append(match.group())
             return f"{fence}{len(spelled) - 1}{fence}"
 
-        rendered = self._render([(role, self._special.sub(marked, content)) for role, content in messages], rendering)
+        rendered = self._render([(role, self._control.sub(marked, content)) for role, content in messages], rendering)
         ids: list[int] = []
         for i, part in enumerate(re.split(f"{fence}(\\d+){fence}", rendered)):
-            if i % 2:
-                ids += self.tokenizer(spelled[int(part)], add_special_tokens=False, split_special_tokens=True)[
-                    "input_ids"
-                ]
-            elif part:
-                ids += self._encode(part)
+            token = spelled[int(part)] if i % 2 else ""
+            for piece in (token[:1], token[1:]) if token else (part,):  # cut in two, it is not recognised
+                ids += self._encode_inside(piece) if ids else self._encode(piece)
         return ids
 
     def _render(self, messages: Sequence[tuple[str, str]], rendering: str | None = None, opening: bool = True) -> str:
@@ -105,11 +124,22 @@ class Renderer:
                 f"model {self.name}: its tokenizer has no chat template, so it cannot be asked with messages; set "
                 f"models.{self.name}.chat_template to a Jinja file, or leave the model out of the committee"
             )
+        chat = [{"role": role, "content": content} for role, content in messages]
+        return self.template(rendering).text(chat, opening)
+
+    def template(self, rendering: str | None) -> Template:
+        """The chat template with what a request's `rendering` gives it. Raises Refused as `Template.fitted`."""
         if rendering not in self._templates:
             options, date = json.loads(rendering or "{}"), datetime.date.fromisoformat(FIXED_DATE)
             self._templates[rendering] = Template(self.tokenizer, options, date).fitted()
-        chat = [{"role": role, "content": content} for role, content in messages]
-        return self._templates[rendering].text(chat, opening)
+        return self._templates[rendering]
+
+    def _encode_inside(self, text: str) -> list[int]:
+        """As `_encode`, for a piece from inside a text: some tokenizers put a space in front of a whole one."""
+        return self._encode(self._anchor + text)[1:]
+
+    def _decode(self, ids: list[int]) -> str:
+        return str(self.tokenizer.decode(ids, skip_special_tokens=False, clean_up_tokenization_spaces=False))
 
     def _encode(self, text: str) -> list[int]:
         return list(self.tokenizer(text, add_special_tokens=False)["input_ids"])

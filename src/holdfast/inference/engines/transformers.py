@@ -81,13 +81,7 @@ class TransformersEngine:
         arguments = {"dtype": "auto" if torch.cuda.is_available() else torch.float32} | model.engine_args
         self.batch_size = int(arguments.pop("batch_size", 32))
         context = arguments.pop("max_model_len", None)
-        self.renderer = Renderer(
-            name,
-            model.path,
-            model.revision,
-            trust_remote_code=bool(arguments.get("trust_remote_code")),
-            chat_template=model.chat_template,
-        )
+        self.renderer = Renderer.of(name, model)
         if torch.cuda.is_available():
             arguments.setdefault("device_map", "auto")
         self.model = AutoModelForCausalLM.from_pretrained(model.path, revision=model.revision, **arguments).eval()
@@ -164,7 +158,7 @@ class TransformersEngine:
             answers.append(
                 Answer(
                     key=key,
-                    text=str(self.renderer.tokenizer.decode(body, skip_special_tokens=False)),
+                    text=self.renderer.text_of(ids, body),
                     finish_reason="length" if end is None else "stop",
                     prompt_tokens=len(ids),
                     output_tokens=len(said) if end is None else end + 1,

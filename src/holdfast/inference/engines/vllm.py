@@ -33,13 +33,7 @@ class VllmEngine:
         check_arguments(name, model.engine_args, {f.name for f in dataclasses.fields(EngineArgs)})
         defaults = DEFAULTS | (CPU_DEFAULTS if current_platform.is_cpu() else {})
         arguments: dict[str, Any] = defaults | model.engine_args
-        self.renderer = Renderer(
-            name,
-            arguments.get("tokenizer") or model.path,
-            arguments.get("tokenizer_revision") or model.revision,
-            trust_remote_code=bool(arguments.get("trust_remote_code")),
-            chat_template=model.chat_template,
-        )
+        self.renderer = Renderer.of(name, model)
         self.engine = LLMEngine.from_engine_args(EngineArgs(model=model.path, revision=model.revision, **arguments))
         self.context = self.engine.model_config.max_model_len
         # enough waiting that a finished request is replaced at once, few enough that memory does not grow with the job

@@ -11,6 +11,7 @@ from holdfast.common.processes import in_own_process
 from holdfast.common.section import read, value
 from holdfast.common.step import arguments, run
 from holdfast.common.tables import EVALUATIONS
+from holdfast.inference.answer_text import renderer_of, without_template_text
 from holdfast.inference.fingerprint import read_model
 from holdfast.steps.evaluate.answers import answer_all, judge_answers
 from holdfast.steps.evaluate.grading import graded, summarise
@@ -36,6 +37,8 @@ def main() -> None:
     if asked:
         prompts = list(requests(asked, evaluate.sampling))
         replies = in_own_process(f"arm {args.arm}", answer_all, args.arm, model, prompts)
+        alone = replies.lazy().with_columns(rendering=pl.lit(None, pl.String))
+        replies = without_template_text(alone, renderer_of(args.arm, model), [None]).collect()
         tables.append(graded(asked, replies, judge_answers(asked, replies, args.params)))
     samples = []
     for name, suite in sorted(evaluate.suites.items()):

@@ -2,21 +2,26 @@
 
 import polars as pl
 
+from holdfast.chat.control_tokens import message_control_tokens
+from holdfast.chat.template import Template, load_tokenizer
 from holdfast.common.files import scan_table, write_table
 from holdfast.common.section import read, value
 from holdfast.common.step import arguments, run
 from holdfast.common.tables import GENERATIONS, INSTRUCTIONS, REJECTED_GENERATIONS
+from holdfast.inference.answer_text import renderer_of, without_template_text
 from holdfast.inference.ask import ask
 from holdfast.inference.fingerprint import read_model
-from holdfast.steps.generate.candidates import candidates, requests, split
+from holdfast.inference.params import how_loaded
+from holdfast.steps.generate.candidates import answered, candidates, requests, split
 from holdfast.steps.generate.params import Generate
 
 
 def main() -> None:
-    args = arguments(__doc__, "model", "instructions", "generations", "rejected")
+    args = arguments(__doc__, "model", "base", "instructions", "generations", "rejected")
     generate = read(args.params, "generate", Generate)
     model = read_model(args.params, args.model)
     sampling = generate.models[args.model].over(generate.sampling)
+    base_tokens = message_control_tokens(base_template(args.params, args.base))
     instructions = scan_table(args.instructions, INSTRUCTIONS)
     rows = candidates(instructions, args.model, generate.samples)
     asking = requests(instructions, args.model, generate.samples, sampling, value(args.params, "random_seed"))
@@ -29,9 +34,20 @@ def main() -> None:
         output=args.generations,
         text_column="response",
     )
-    kept, rejected = split(rows, answers)
+    renderings = instructions.select(pl.col("rendering").unique()).collect()["rendering"]
+    renderer = renderer_of(args.model, model)
+    found = without_template_text(answered(rows, answers), renderer, renderings)
+    own_tokens = message_control_tokens(Template(renderer.tokenizer)) if renderer else []
+    kept, rejected = split(found, {*base_tokens, *own_tokens})
     write_table(kept, args.generations, GENERATIONS)
     write_table(rejected, args.rejected, REJECTED_GENERATIONS)
+
+
+def base_template(params: str, path: str) -> Template:
+    """The chat template of the base model, which is trained on the answers."""
+    own = f"models.{value(params, 'base')}."
+    loading = how_loaded(",".join(key for key in params.split(",") if key.startswith(own)))
+    return Template(load_tokenizer(path, **loading))
 
 
 if __name__ == "__main__":

@@ -1,13 +1,14 @@
-"""How does each committee model answer?
+"""Candidates: a committee model's answers to the instructions.
 
 One job per model asks it `samples` times for every instruction. A candidate's seed comes from the instruction, the
 model and the sample's number, so it is the same in every build, whatever else is asked beside it.
 """
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 
 import polars as pl
 
+from holdfast.chat.control_tokens import first_control_token
 from holdfast.common.ids import row_id, row_seed
 from holdfast.common.tables import GENERATIONS, REJECTED_GENERATIONS
 from holdfast.inference.ask import Request
@@ -36,26 +37,43 @@ def requests(
 
 
 def candidates(instructions: pl.LazyFrame, model: str, samples: int) -> pl.LazyFrame:
-    """Columns candidate_id, instruction_id, model, sample, in the order of `requests`."""
-    ids = instructions.select("instruction_id").sort("instruction_id").collect()["instruction_id"]
+    """Columns candidate_id, instruction_id, model, sample, rendering, in the order of `requests`."""
+    rows = instructions.select("instruction_id", "rendering").sort("instruction_id").collect()
     return pl.LazyFrame(
-        ((row_id("generation", i, model, sample), i, model, sample) for i in ids for sample in range(samples)),
-        schema={k: GENERATIONS[k] for k in ("candidate_id", "instruction_id", "model", "sample")},
+        (
+            (row_id("generation", instruction_id, model, sample), instruction_id, model, sample, rendering)
+            for instruction_id, rendering in rows.iter_rows()
+            for sample in range(samples)
+        ),
+        schema={k: GENERATIONS[k] for k in ("candidate_id", "instruction_id", "model", "sample")}
+        | {"rendering": pl.String},
         orient="row",
     )
 
 
-def split(candidates: pl.LazyFrame, answers: pl.LazyFrame) -> tuple[pl.LazyFrame, pl.LazyFrame]:
-    """The answers as GENERATIONS, and those that failed or are empty as REJECTED_GENERATIONS.
+def answered(candidates: pl.LazyFrame, answers: pl.LazyFrame) -> pl.LazyFrame:
+    """`candidates` with the columns of their `answers` (schema ANSWERS), which come in the same order."""
+    asked, found = (frame.select(column).collect() for frame, column in ((candidates, "candidate_id"), (answers, "id")))
+    assert asked["candidate_id"].equals(found["id"]), "answers do not come in the order of the candidates"
+    return pl.concat([candidates, answers.drop("id")], how="horizontal")
 
-    `answers` (schema `holdfast.inference.ANSWERS`) come in the order of `candidates`.
+
+def split(rows: pl.LazyFrame, control_tokens: Collection[str]) -> tuple[pl.LazyFrame, pl.LazyFrame]:
+    """Answers as GENERATIONS, and those that failed, are empty or spell a control token as REJECTED_GENERATIONS.
+
+    `rows`: `answered`, without the text of the model's template. A control token inside an answer would end the turn
+    there in training, and shows that the model did not end its own.
     """
-    rows = pl.concat([candidates, answers.drop("id")], how="horizontal").with_columns(
-        reason=pl.when(pl.col("error").is_not_null())
+    spelled = first_control_token(pl.col("text"), control_tokens)
+    reason = (
+        pl.when(pl.col("error").is_not_null())
         .then("error")
         .when(pl.col("text").str.strip_chars().str.len_chars() == 0)
-        .then(pl.lit("empty")),
-        response="text",
+        .then(pl.lit("empty"))
+        .when(spelled.is_not_null())
+        .then(pl.lit("control_token"))
     )
+    detail = pl.when(spelled.is_not_null()).then(pl.format("contains {}", spelled)).otherwise("detail")
+    rows = rows.with_columns(reason=reason, detail=detail, response="text")
     kept = rows.filter(pl.col("reason").is_null()).select(list(GENERATIONS))
     return kept, rows.filter(pl.col("reason").is_not_null()).select(list(REJECTED_GENERATIONS))

@@ -8,6 +8,8 @@ from typing import Any
 
 import polars as pl
 
+from holdfast.chat.answer_text import answer_frame, split_by_frame
+from holdfast.chat.control_tokens import first_control_token, message_control_tokens
 from holdfast.chat.prequery import later_turn
 from holdfast.chat.template import Refused, Template
 from holdfast.chat.user_turns import user_turns
@@ -62,6 +64,21 @@ class Conversations:
         date = datetime.date.fromisoformat(rendering["date"])
         return Template(self.tokenizer, rendering["options"], date).fitted()
 
+    def answers_only(self, said: pl.DataFrame, rows: list[dict[str, Any]]) -> dict[str, str]:
+        """The usable answers by sample_id, without the text that the template writes around them."""
+        asked = pl.DataFrame([(row["sample_id"], row["prompt_id"]) for row in rows], ["id", "prompt_id"], orient="row")
+        ended = said.filter(pl.col("finish_reason") == "stop").join(asked, on="id")
+        frames = [(name, *answer_frame(self._template(name))) for name in ended["prompt_id"].unique().to_list()]
+        schema = dict.fromkeys(("prompt_id", "before", "after", "end"), pl.String)
+        framed = ended.join(pl.DataFrame(frames, schema, orient="row"), on="prompt_id")
+        found = framed.with_columns(**split_by_frame(pl.col("before"), pl.col("after"))).select(
+            "id", pl.col("text").str.strip_chars_end()
+        )
+        tokens = message_control_tokens(Template(self.tokenizer))
+        plain = found.filter((pl.col("text") != "") & first_control_token(pl.col("text"), tokens).is_null())
+        self.lost["the answer did not end, is empty or contains a control token"] += len(said) - len(plain)
+        return dict(plain.iter_rows())
+
     def ask_answers(self, rows: list[dict[str, Any]]) -> Iterator[Request]:
         """The model as itself."""
         for row in rows:
@@ -97,11 +114,9 @@ def extend(samples: pl.DataFrame, conversations: Conversations, name: str, model
         if not rows:
             break
         said = ask(name, model, conversations.ask_answers(rows), len(rows), step="reconstruct").collect()
-        good = said.filter((pl.col("finish_reason") == "stop") & (pl.col("text").str.strip_chars() != ""))
-        conversations.lost["the answer did not end, or is empty"] += len(said) - len(good)
-        answers = dict(good.select("id", "text").iter_rows())
+        answers = conversations.answers_only(said, rows)
         rows = [
-            row | {"messages": [*row["messages"], {"role": "assistant", "content": answers[row["sample_id"]].strip()}]}
+            row | {"messages": [*row["messages"], {"role": "assistant", "content": answers[row["sample_id"]]}]}
             for row in rows
             if row["sample_id"] in answers
         ]

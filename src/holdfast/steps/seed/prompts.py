@@ -8,7 +8,8 @@ from typing import Any
 
 import polars as pl
 
-from holdfast.chat.prequery import Prefix, control_tokens, derive, special_tokens
+from holdfast.chat.control_tokens import added_tokens, control_tokens
+from holdfast.chat.prequery import Prefix, derive
 from holdfast.chat.template import Message, Refused, Template
 from holdfast.common.errors import UserError
 from holdfast.common.ids import row_id
@@ -65,7 +66,7 @@ def in_context(template: Template, eos: list[int], shown: list[str]) -> Prefix:
 def marks(tokenizer: Any, prefix: Prefix, system: str | None) -> list[str]:
     """Texts that show the template inside an instruction: control tokens, and how the assistant's turn opens."""
     opening = prefix.assistant_text
-    for token in special_tokens(tokenizer):
+    for token in added_tokens(tokenizer):
         opening = opening.replace(token, "\n")
     plain = [line.strip() for line in opening.split("\n") if not line.strip().isalpha()]  # "assistant" alone is a word
     said = (system or "").strip()  # not the template's

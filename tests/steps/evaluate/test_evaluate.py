@@ -17,7 +17,7 @@ from holdfast.steps.evaluate.grading import graded, summarise
 from holdfast.steps.evaluate.harness import chat_tokenizer
 from holdfast.steps.evaluate.params import Evaluate
 from holdfast.steps.evaluate.requests import judge_requests, questions, requests
-from models import ROOT, tiny_model
+from models import ROOT, taught_model, tiny_model
 
 SUITES = {
     "sums": {"kind": "exact", "path": "sums.jsonl"},
@@ -118,6 +118,31 @@ def test_the_harness_renders_as_the_other_suites_do(tmp_path: Path) -> None:
     assert given.apply_chat_template(asked, tokenize=False) == f"{FIXED_DATE}user:Hi"
 
 
+def evaluate(arm: str, path: str) -> subprocess.CompletedProcess[str]:
+    command = [str(ROOT / "envs" / "in-env"), "inference", "python", "-m", "holdfast.steps.evaluate"]
+    command += ["--params", "base,evaluate,models.base", "--arm", arm, "--model", path, "--table", f"{arm}.parquet"]
+    command += ["--samples", f"{arm}.jsonl", "--metrics", f"{arm}.json"]
+    return subprocess.run(command, capture_output=True, text=True, timeout=300)
+
+
+@pytest.mark.engine
+def test_what_a_template_writes_before_an_answer_is_not_graded(suites: Path) -> None:
+    """Mistral's writes a space, so a pattern that starts at the answer's start would never match."""
+    model = str(taught_model("mistral_v1", {"1?": "Zero is nothing.", "2?": "    return 1"}))
+    rows = [{"item_id": "1", "prompt": "1?", "answer": "^Zero"}, {"item_id": "2", "prompt": "2?", "answer": "^    ret"}]
+    Path("patterns.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    base = {"path": model, "engine": "transformers"}
+    params = {"base": "base", "models": {"base": base}}
+    suite = {"kind": "regex", "path": "patterns.jsonl", "max_tokens": 20}
+    params["evaluate"] = {"sampling": {"temperature": 0.0}, "suites": {"patterns": suite}}
+    (suites / "params.yaml").write_text(yaml.safe_dump(params))
+    done = evaluate("base", model)
+    assert done.returncode == 0, done.stderr
+    table = pl.read_parquet("base.parquet")
+    assert table["answer"].to_list() == ["Zero is nothing.", "    return 1"]
+    assert table["correct"].to_list() == [True, True]
+
+
 @pytest.mark.engine
 def test_a_run_with_real_engines(suites: Path) -> None:
     """vLLM answers and judges, the harness runs a task of our own, and both end in one table."""
@@ -131,12 +156,6 @@ def test_a_run_with_real_engines(suites: Path) -> None:
     (suites / "params.yaml").write_text(yaml.safe_dump(params))
     (suites / "models").mkdir()
     (suites / "models" / "arm").symlink_to(model)
-
-    def evaluate(arm: str, path: str) -> subprocess.CompletedProcess[str]:
-        command = [str(ROOT / "envs" / "in-env"), "inference", "python", "-m", "holdfast.steps.evaluate"]
-        command += ["--params", "base,evaluate,models.base", "--arm", arm, "--model", path, "--table", f"{arm}.parquet"]
-        command += ["--samples", f"{arm}.jsonl", "--metrics", f"{arm}.json"]
-        return subprocess.run(command, capture_output=True, text=True, timeout=300)
 
     done = evaluate("arm", "models/arm")
     assert done.returncode == 0, done.stderr

@@ -1,6 +1,7 @@
 """A small build's tables, made up, for tests of the report."""
 
 import json
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import polars as pl
@@ -60,13 +61,17 @@ RECONSTRUCTION = {  # metrics/clean.json
 }  # fmt: skip
 
 
-def evaluation(correct: dict[str, list[bool | None]]) -> pl.DataFrame:
-    """An evaluation table with one item per mark of each suite, in tasks of 50 items, at most 40 tasks."""
+def evaluation(correct: Mapping[str, Sequence[bool | None]], cluster_size: int | None = None) -> pl.DataFrame:
+    """An evaluation table with one item per mark of each suite, in tasks of 50 items, at most 40 tasks.
+
+    With `cluster_size`, as many neighbouring items are of one cluster.
+    """
     rows = [
         {
             "suite": suite,
             "task": f"{suite}_{i // max(50, len(marks) // 40)}",
             "item_id": f"{i:06d}",
+            "cluster": None if cluster_size is None else f"passage {i // cluster_size}",
             "prompt": f"<b>Question</b> {i} of {suite}?",
             "expected": f"answer {i}",
             "answer": f"answer {i}" if mark else "no & idea",

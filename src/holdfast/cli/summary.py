@@ -1,19 +1,20 @@
-"""`holdfast summary`: the arms' accuracies in the terminal."""
+"""`holdfast summary`: the arms' accuracies and verdicts in the terminal."""
 
 from typing import Any
 
 from holdfast.cli.check import PAGE, built
-from holdfast.steps.report.verdict import points
+from holdfast.steps.report.verdict import counted, points
 
 
 def command(subparsers: Any) -> None:
     """Add `summary` to the command line."""
-    parser = subparsers.add_parser("summary", help="print what every arm kept and learned")
-    parser.set_defaults(run=lambda arguments: print(table(built()["arms"])))
+    parser = subparsers.add_parser("summary", help="print the accuracy and verdict of every arm")
+    parser.set_defaults(run=lambda arguments: print(table(built())))
 
 
-def table(arms: dict[str, Any]) -> str:
-    """Arms x general and domain accuracy in per cent with Wilson's intervals, and where the report is."""
+def table(summary: dict[str, Any]) -> str:
+    """The accuracies of every arm in per cent with their intervals, the verdicts, and where the report is."""
+    arms = summary["arms"]
     lines = [("arm", "general", "domain", "verdict")]
     for name, figures in sorted(arms.items(), key=lambda arm: (arm[0] != "base", arm[0])):
         words = figures.get("verdict")
@@ -23,11 +24,25 @@ def table(arms: dict[str, Any]) -> str:
     rows = [
         "  ".join([*(cell.ljust(w) for cell, w in zip(line, widths, strict=False)), line[3]]).rstrip() for line in lines
     ]
-    return "\n".join([*rows, "", f"The whole report: {PAGE.resolve()}"])
+    return "\n".join([*rows, "", *_notes(summary), f"Report: {PAGE.resolve()}"])
 
 
 def _cell(found: dict[str, Any] | None) -> str:
-    if found is None or found["n"] == 0:
+    if found is None:
         return "not measured"
+    missing = f", {found['ungraded']:,} not graded" if found["ungraded"] else ""
+    if found["accuracy"] is None:
+        return f"not measured{missing}"
     accuracy, low, high = (points(found[key], signed=False) for key in ("accuracy", "low", "high"))
-    return f"{accuracy} [{low}, {high}] n={found['n']}"
+    return f"{accuracy} [{low}, {high}] n={found['n']}{missing}"
+
+
+def _notes(summary: dict[str, Any]) -> list[str]:
+    figures = [arm[ability] for arm in summary["arms"].values() for ability in ("general", "domain") if ability in arm]
+    notes = []
+    if (suites := max((found["suite_count"] for found in figures), default=1)) > 1:
+        how = {"suites": "the mean over suites", "items": "the mean over items"}[summary["average"]]
+        notes.append(f"Accuracy and verdicts: {how} (report.average; an ability has up to {counted(suites, 'suite')}).")
+    if any(found["ungraded"] for found in figures):
+        notes.append("Items that are not graded count in the intervals as right and as wrong.")
+    return notes

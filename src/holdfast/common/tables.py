@@ -199,6 +199,7 @@ EVALUATIONS = {
     "suite": pl.String,
     "task": pl.String,
     "item_id": pl.String,
+    "cluster": pl.String,  # items of a suite that share one are not independent; null: the item alone
     "prompt": pl.String,
     "expected": pl.String,
     "answer": pl.String,

@@ -7,13 +7,14 @@ import polars as pl
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from holdfast.steps.report.funnel import Stage
+from holdfast.steps.report.comparison import AVERAGES
 from holdfast.steps.report.params import Report
 from holdfast.steps.report.plots import Estimate, changes, frontier, intervals
-from holdfast.steps.report.proof import ABILITIES
+from holdfast.steps.report.row_counts import TableCount
 from holdfast.steps.report.samples import Row, changed
 from holdfast.steps.report.sections import committee, flat, losses, reconstruction
-from holdfast.steps.report.verdict import checks, count, points, verdict
+from holdfast.steps.report.summary import ABILITIES
+from holdfast.steps.report.verdict import count, counted, points
 
 TEMPLATES = Path(__file__).with_name("template")
 
@@ -42,6 +43,26 @@ def estimate(name: str, compared: dict[str, Any]) -> Estimate:
     return Estimate(name, *(100 * compared[key] for key in ("difference", "bound_low", "bound_high")))
 
 
+def by_average(figures: dict[str, Any], report: Report) -> list[dict[str, Any]]:
+    """The rows of a table for one arm, or one of its comparisons: every ability by both averages, or once where it has
+    one suite. `verdict`: whether verdicts go by this row."""
+    return [
+        {
+            "ability": ability,
+            "key": average,
+            "average": {"suites": f"mean over {suites} suites", "items": "mean over items"}[average]
+            if suites > 1
+            else "",
+            "found": found,
+            "verdict": suites > 1 and average == report.average,
+        }
+        for ability in ABILITIES
+        for average in AVERAGES
+        if (found := figures["averages"][average].get(ability))
+        and ((suites := found["suite_count"]) > 1 or average == report.average)
+    ]
+
+
 def _plots(trained: list[dict[str, Any]], sure: str) -> list[dict[str, str]]:
     found = []
     for ability in ABILITIES:
@@ -53,7 +74,7 @@ def _plots(trained: list[dict[str, Any]], sure: str) -> list[dict[str, str]]:
         if rows:
             title = f"Change of {ability} accuracy against the base"
             svg = Markup(intervals(rows, title, f"change of {ability} accuracy, points"))
-            found.append({"svg": svg, "caption": f"{title}, with {sure} intervals. Left of the line: lost."})
+            found.append({"svg": svg, "caption": f"{title}, with {sure} intervals. Left of the zero line: a loss."})
     both = [
         (estimate(arm["name"], against["general"]), estimate(arm["name"], against["domain"]))
         for arm in trained
@@ -63,7 +84,7 @@ def _plots(trained: list[dict[str, Any]], sure: str) -> list[dict[str, str]]:
         svg = Markup(
             frontier(
                 both,
-                "Gained against forgotten",
+                "General against domain accuracy",
                 "change of general accuracy, points",
                 "change of domain accuracy, points",
             )
@@ -71,7 +92,7 @@ def _plots(trained: list[dict[str, Any]], sure: str) -> list[dict[str, str]]:
         found.append(
             {
                 "svg": svg,
-                "caption": f"Gained against forgotten, with {sure} intervals. Best: top right. The base is 0, 0.",
+                "caption": f"Changes of both accuracies, with {sure} intervals. Best: top right. The base is at 0, 0.",
             }
         )
     return found
@@ -80,26 +101,32 @@ def _plots(trained: list[dict[str, Any]], sure: str) -> list[dict[str, str]]:
 def _arm(name: str, summary: dict[str, Any], runs: dict[str, pl.DataFrame], report: Report) -> dict[str, Any]:
     """What the page shows of one trained arm."""
     figures, base = summary["arms"][name], summary["arms"]["base"]
-    tasks = [
-        {
-            "suite": suite,
-            "task": task,
-            "compared": compared,
-            "base": base["suites"][suite]["tasks"][task],
-            "arm": figures["suites"][suite]["tasks"][task],
-        }
-        for suite, part in figures["against"]["base"]["suites"].items()
-        for task, compared in part["tasks"].items()
+    compared = figures["against"]["base"]["suites"]
+    tasks = []
+    for suite, part in compared.items():
+        for task, one in [(None, part), *(part["tasks"].items() if len(part["tasks"]) > 1 else [])]:
+            before, after = (
+                found["suites"][suite] if task is None else found["suites"][suite]["tasks"][task]
+                for found in (base, figures)
+            )
+            tasks.append({"suite": suite, "task": task, "compared": one, "base": before, "arm": after})
+    bars = [
+        (task, one["forgotten"], one["learned"]) for part in compared.values() for task, one in part["tasks"].items()
     ]
-    bars = [(row["task"], row["compared"]["forgotten"], row["compared"]["learned"]) for row in tasks]
     return figures | {
         "name": name,
-        "verdict": verdict(figures, report.limits, report.confidence),
-        "checks": checks(name, figures, report.limits, report.reference),
+        "rows": by_average(figures, report),
+        "changes_against": {other: by_average(found, report) for other, found in figures["against"].items()},
         "tasks": tasks,
-        "changes": Markup(changes(bars, f"Items that {name} learned and forgot", "items")),
+        "changes_by_task": Markup(changes(bars, f"Items that {name} learned and forgot", "items")),
         "flipped": changed(runs["base"], runs[name], report.items),
     }
+
+
+def clustered(table: pl.DataFrame) -> list[str]:
+    """The suites of an evaluation in which several items are of one cluster."""
+    shared = table.filter(pl.col("cluster").is_not_null() & pl.struct("suite", "cluster").is_duplicated())
+    return sorted(shared["suite"].unique())
 
 
 UNITS = {
@@ -114,20 +141,21 @@ UNITS = {
 }
 
 
-def _chain(stages: list[Stage], runs: int) -> list[dict[str, str]]:
-    """One box a step: rows passed on (over all its jobs) and dropped; `runs` models are trained in between."""
-    links: dict[str, list[Stage]] = {}
-    for stage in stages:
-        links.setdefault(stage.step, []).append(stage)
+def _chain(tables: list[TableCount], runs: int) -> list[dict[str, str]]:
+    """One box a step: rows (over all its tables) and dropped rows; `runs` models are trained before evaluate."""
+    links: dict[str, list[TableCount]] = {}
+    for table in tables:
+        links.setdefault(table.step, []).append(table)
     boxes = [
         {
             "step": step,
-            "rows": f"{count(sum(s.rows for s in jobs))} {UNITS[step]}" + (f" in {len(jobs)}" if len(jobs) > 1 else ""),
+            "rows": f"{count(sum(s.rows for s in jobs))} {UNITS[step]}"
+            + (f" in {len(jobs)} tables" if len(jobs) > 1 else ""),
             "lost": count(lost) if (lost := sum(n for s in jobs for _, n in s.rejected)) else "",
         }
         for step, jobs in links.items()
     ]
-    trained = {"step": "train", "rows": f"{runs} model" + "s" * (runs != 1), "lost": ""}
+    trained = {"step": "train", "rows": counted(runs, "model"), "lost": ""}
     return [*boxes[:-1], trained, boxes[-1]]
 
 
@@ -146,15 +174,15 @@ def render(
     runs: dict[str, pl.DataFrame],
     report: Report,
     base: str,
-    stages: list[Stage],
+    tables: list[TableCount],
     examples: list[Row],
     dropped: dict[str, list[Row]],
     metrics: dict[str, Any],
     curves: list[str],
-    footing: str,
+    training_length: str,
 ) -> str:
     """The page. `runs`: EVALUATIONS by run; `dropped`: examples of dropped rows by table; `metrics`: by step;
-    `curves`: paths of loss curves; `footing`: how long the arms were trained."""
+    `curves`: paths of loss curves; `training_length`: how long the arms were trained, a sentence."""
     environment = Environment(
         loader=FileSystemLoader(TEMPLATES),
         autoescape=True,
@@ -171,19 +199,21 @@ def render(
         base=base,
         sure=sure,
         resamples=f"{report.resamples:,}",
-        abilities=[ability for ability in ABILITIES if ability in first],
-        arms=[first | {"name": "base"}, *trained],
+        arms=[first | {"name": "base", "rows": by_average(first, report)}, *trained],
+        average={"suites": "the mean over suites", "items": "the mean over items"}[report.average],
+        several_suites=any(row["average"] for row in by_average(first, report)),
+        clustered=clustered(runs["base"]),
         trained=trained,
         others=[o for o in ("base", report.reference) if any(o in arm["against"] for arm in trained)],
         several_seeds=any(arm["seeds"] > 1 for arm in trained),
         plots=_plots(trained, sure),
-        chain=_chain(stages, len(runs) - 1),
-        stages=stages,
+        chain=_chain(tables, len(runs) - 1),
+        tables=tables,
         examples=examples,
         dropped=[{"name": name, "rows": rows} for name, rows in dropped.items() if rows],
         reconstruct=reconstruction(metrics["clean"]) if "clean" in metrics else None,
         committee=committee(metrics["filter"]) if "filter" in metrics else None,
         further={name: flat(found) for name, found in metrics.items() if name not in ("clean", "filter")},
         curves=[losses(path) for path in curves],
-        footing=footing,
+        training_length=training_length,
     )

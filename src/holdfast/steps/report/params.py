@@ -1,6 +1,6 @@
-"""Parameters of the proof: `report`."""
+"""Parameters of the report: `report`."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field
 
@@ -8,7 +8,10 @@ from holdfast.common.section import Section
 
 
 class Limits(Section):
-    """What an arm must hold, in points of accuracy (hundredths), each at `confidence`. Null: no limit."""
+    """Limits on every arm, in points of accuracy (hundredths); met when the whole interval at `confidence` is within.
+
+    Null: no limit.
+    """
 
     general_loss: float | None = Field(
         2.0, ge=0, le=100, description="greatest loss of general accuracy against the base, in points"
@@ -22,17 +25,22 @@ class Limits(Section):
 
 
 class Report(Section):
-    """How sure is sure enough, and what is shown."""
+    """How arms are compared with the base, and what the page shows."""
 
     confidence: float = Field(0.95, gt=0.5, lt=1, description="two-sided confidence of every interval")
+    average: Literal["suites", "items"] = Field(
+        "suites",
+        description="what verdicts and limits go by where several suites measure an ability: the mean over suites, "
+        "each counting alike, as leaderboards have it, or over items; the report shows both",
+    )
     resamples: int = Field(10_000, ge=1000, le=1_000_000, description="bootstrap resamples")
     reference: str = Field(
         "domain_only",
-        description="the arm, if there is one so called, that every other is compared with besides the base",
+        description="an arm that every other is compared with, besides the base; none where no arm has this name",
     )
-    limits: Limits = Field(Limits(), description="what `holdfast check` and the verdicts hold an arm to")
+    limits: Limits = Field(Limits(), description="limits that verdicts and `holdfast check` go by")
     gated: list[Annotated[str, Field(pattern=r"^[a-z0-9_]+$")]] = Field(
-        [], description="arms that `holdfast check` looks at when it is given none; empty: all of them"
+        [], description="arms that `holdfast check` checks when it is given none; empty: all arms"
     )
     examples: int = Field(20, ge=0, le=200, description="instructions shown with their candidates and scores")
     items: int = Field(100, ge=0, le=2000, description="forgotten and learned items shown for an arm")

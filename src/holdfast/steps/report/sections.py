@@ -1,4 +1,4 @@
-"""Sections of the page that come before the proof: reconstruction, committee, training."""
+"""Sections of the page about the steps before the evaluation: reconstruction, committee, training."""
 
 from pathlib import Path
 from typing import Any
@@ -8,6 +8,7 @@ from markupsafe import Markup
 
 from holdfast.common.errors import UserError
 from holdfast.steps.report.plots import curves, histogram
+from holdfast.steps.report.verdict import counted
 
 Figures = dict[str, Any]
 
@@ -65,13 +66,14 @@ def losses(path: str) -> tuple[str, Markup]:
     return name, Markup(curves(drawn, f"Loss of {name}", "optimiser steps", "loss, nats per token"))
 
 
-def footing(budget: dict[str, float] | None) -> str:
-    """How long the arms were trained beside each other."""
+def training_length(budget: dict[str, float] | None) -> str:
+    """How long the arms were trained, as a sentence; `budget`: `train.budget`, None where `train.config` sets it."""
     if budget is None:
-        return "How long every arm was trained is set in a whole Axolotl file, train.config."
+        return "How long each arm was trained is set in the Axolotl file that train.config names."
     if budget.get("steps") is not None:
-        return f"Equal footing: every arm was trained for {budget['steps']:,} optimiser steps, however big its mixture."
+        return f"Every arm was trained for the same {counted(budget['steps'], 'optimiser step')}."
+    epochs = f"{budget['epochs']:g} epoch{'' if budget['epochs'] == 1 else 's'}"
     return (
-        f"Every arm was trained for {budget['epochs']:g} passes over its mixture: a bigger one was trained for longer, "
-        "which is part of the difference between arms."
+        f"Every arm was trained for {epochs} of its own mixture: arms with more rows were trained for more steps, which"
+        " is part of the difference between them."
     )

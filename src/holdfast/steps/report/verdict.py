@@ -2,13 +2,13 @@
 
 from typing import Any, NamedTuple
 
-from holdfast.steps.report.params import Limits
+from holdfast.steps.report.params import Report
 
 Figures = dict[str, Any]
 
 
 class Check(NamedTuple):
-    """One declared limit of one arm, and whether it is met at the report's confidence; `text` says it all."""
+    """One declared limit of one arm, and whether it is met at the report's confidence; `text` says it in full."""
 
     arm: str
     limit: str
@@ -30,73 +30,112 @@ def count(number: float) -> str:
     return f"{number:,.0f}" if number == int(number) else f"{number:,.1f}"
 
 
-def interval(compared: Figures) -> str:
-    """The interval that verdicts go by, in points."""
-    return f"{points(compared['bound_low'])} to {points(compared['bound_high'])}"
+def counted(number: float, noun: str) -> str:
+    """A count with its noun, plural unless it is 1."""
+    return f"{count(number)} {noun}{'' if number == 1 else 's'}"
 
 
-def checks(arm: str, figures: Figures, limits: Limits, reference: str) -> list[Check]:
+def change(compared: Figures, confidence: float) -> str:
+    """The change of a comparison with the interval that verdicts go by."""
+    bounds = f"{points(compared['bound_low'])} to {points(compared['bound_high'])}"
+    return f"{points(compared['difference'])} points, {confidence * 100:g} % interval {bounds}"
+
+
+def ability_name(ability: str, compared: Figures, average: str) -> str:
+    """ "general accuracy", and how it is averaged where several suites measure it."""
+    several = compared["suite_count"] > 1
+    how = {"suites": f" (mean over {compared['suite_count']} suites)", "items": " (mean over items)"}[average]
+    return f"{ability} accuracy{how if several else ''}"
+
+
+def ungraded(compared: Figures, other: str) -> str:
+    """How many items of a comparison are not graded and what the interval makes of them; empty for none."""
+    if not compared["ungraded"]:
+        return ""
+    total = compared["n"] + compared["ungraded"]
+    sides = f"{compared['ungraded_before']:,} of {other}, {compared['ungraded_after']:,} of this arm"
+    return (
+        f"{compared['ungraded']:,} of {counted(total, 'item')} not graded ({sides}): the interval allows for any grade"
+        " of theirs"
+    )
+
+
+def checks(arm: str, figures: Figures, report: Report) -> list[Check]:
     """Every limit on `arm` (its entry in the summary). A limit is met when the whole interval keeps it."""
-    found = []
+    found, limits = [], report.limits
     asked = (
         ("general_loss", "base", "general", limits.general_loss, -1),
         ("domain_gain", "base", "domain", limits.domain_gain, 1),
-        ("domain_shortfall", reference, "domain", limits.domain_shortfall, -1),
+        ("domain_shortfall", report.reference, "domain", limits.domain_shortfall, -1),
     )
     for name, other, ability, limit, sign in asked:
         if limit is None or arm == other:
             continue
-        allowed = f"{'at least' if sign > 0 else 'at most'} {limit:g} points"
+        allowed = f"{'at least' if sign > 0 else 'at most'} {counted(limit, 'point')}"
         compared = figures["against"].get(other, {}).get(ability)
         if compared is None or compared["difference"] is None:
-            found.append(Check(arm, name, allowed, False, f"{name} {allowed}: not met, no {ability} item was measured"))
+            reason = _unmeasured(compared, other)
+            found.append(
+                Check(
+                    arm,
+                    name,
+                    allowed,
+                    False,
+                    f"{name} {allowed}: not met; {ability} accuracy was not measured: {reason}",
+                )
+            )
             continue
         met = compared["bound_low"] >= sign * limit / 100
-        change = f"{ability} {points(compared['difference'])} points against {other}, interval {interval(compared)}"
-        found.append(Check(arm, name, allowed, met, f"{name} {allowed}: {'met' if met else 'not met'}, {change}"))
+        said = (
+            f"{ability_name(ability, compared, report.average)} against {other} {change(compared, report.confidence)}"
+        )
+        said = "; ".join([f"{'met' if met else 'not met'}; {said}", *filter(None, [ungraded(compared, other)])])
+        found.append(Check(arm, name, allowed, met, f"{name} {allowed}: {said}"))
     return found
 
 
+def _unmeasured(compared: Figures | None, other: str) -> str:
+    if compared is None:
+        return "no suite measures it"
+    return f"there is a suite without an item that is graded for both {other} and this arm"
+
+
 def _general(compared: Figures, limit: float | None) -> tuple[str, str]:
-    margin = (limit or 0.0) / 100
-    size = f"{points(compared['difference'])} points, {{confidence}} interval {interval(compared)}"
-    if compared["bound_low"] >= -margin:
-        return "kept", f"kept: general ability within {points(margin, signed=False)} points of the base ({size})"
-    if compared["bound_high"] < -margin:
-        return "lost", f"forgot: general ability fell by more than {points(margin, signed=False)} points ({size})"
-    return (
-        "undecided",
-        f"not decided: general ability may have fallen by more than {points(margin, signed=False)} points ({size})",
-    )
+    loss = (limit or 0.0) / 100
+    allowed = f"by more than {points(loss, signed=False)} points" if loss else "at all"
+    if compared["bound_low"] >= -loss:
+        return "kept", f"kept: {{what}} did not fall {allowed}"
+    if compared["bound_high"] < -loss:
+        return "lost", f"lost: {{what}} fell{f' {allowed}' if loss else ''}"
+    return "undecided", f"undecided: {{what}} may have fallen {allowed}"
 
 
 def _domain(compared: Figures, limit: float | None) -> tuple[str, str]:
-    margin = (limit or 0.0) / 100
-    size = f"{points(compared['difference'])} points, {{confidence}} interval {interval(compared)}"
-    more = f" more than {points(margin, signed=False)} points" if margin else ""
-    if compared["bound_low"] > margin or (margin and compared["bound_low"] >= margin):
-        return "learned", f"learned: the domain{more} ({size})"
-    if compared["bound_high"] <= margin:
-        return "not learned", f"did not learn: the domain gained no{more or 'thing'} ({size})"
-    return "undecided", f"not decided: whether the domain gained{more or ' at all'} ({size})"
+    gain = (limit or 0.0) / 100
+    wanted = f" by {points(gain, signed=False)} points or more" if gain else ""
+    if compared["bound_low"] > gain or (gain and compared["bound_low"] >= gain):
+        return "learned", f"learned: {{what}} rose{wanted}"
+    if compared["bound_high"] <= gain:
+        return "not learned", f"not learned: {{what}} did not rise{wanted}"
+    return "undecided", f"undecided: {{what}} may or may not have risen{wanted}"
 
 
-def verdict(figures: Figures, limits: Limits, confidence: float) -> Figures:
+def verdict(figures: Figures, report: Report) -> Figures:
     """Words for an arm's entry in the summary: `general` (kept, lost, undecided), `domain` (learned, not learned,
     undecided) and `text`, the sentences."""
-    against = figures["against"]["base"]
-    sure = f"{confidence * 100:g} %"
+    against, limits = figures["against"]["base"], report.limits
     found: Figures = {}
     sentences = []
     for ability, say, limit in (("general", _general, limits.general_loss), ("domain", _domain, limits.domain_gain)):
         compared = against.get(ability)
         if compared is None or compared["difference"] is None:
             found[ability] = "not measured"
-            sentences.append(f"not measured: {ability} ability")
+            sentences.append(f"not measured: {ability} accuracy; {_unmeasured(compared, 'the base')}")
             continue
         found[ability], sentence = say(compared, limit)
-        changed = (
-            f"{count(compared['learned'])} items learned, {count(compared['forgotten'])} forgotten of {compared['n']:,}"
-        )
-        sentences.append(f"{sentence.format(confidence=sure)}; {changed}")
+        said = [f"{sentence.format(what=ability_name(ability, compared, report.average))}"]
+        said[0] += f" ({change(compared, report.confidence)})"
+        changed = f"{count(compared['learned'])} learned and {count(compared['forgotten'])} forgotten"
+        said.append(f"{changed} of {counted(compared['n'], 'item')}")
+        sentences.append("; ".join([*said, *filter(None, [ungraded(compared, "the base")])]))
     return found | {"text": sentences}

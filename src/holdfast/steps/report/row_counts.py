@@ -1,4 +1,4 @@
-"""How many rows every job of the chain passed on, and why it dropped the others."""
+"""How many rows each table of the pipeline has, and how many its job dropped, by reason."""
 
 import json
 from pathlib import Path
@@ -9,8 +9,8 @@ import polars as pl
 from holdfast.common.errors import UserError
 
 
-class Stage(NamedTuple):
-    """One table of the chain: `rejected` holds (reason, rows), the most frequent first."""
+class TableCount(NamedTuple):
+    """Rows of one table; `rejected` holds (reason, rows) of what its job dropped, the most frequent first."""
 
     step: str
     name: str
@@ -20,17 +20,17 @@ class Stage(NamedTuple):
 
 
 def read_json(path: str | Path) -> Any:
-    """The figures that a step wrote. Raises UserError when they cannot be read."""
+    """The content of a JSON file that a step wrote. Raises UserError when it cannot be read."""
     try:
         return json.loads(Path(path).read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise UserError(f"{path}: not readable as JSON ({error}); build it again") from error
 
 
-def stage(path: str, rejected: dict[str, str]) -> Stage:
+def count_table(path: str, rejected: dict[str, str]) -> TableCount:
     """Count the table at `path` (data/<step>/<name>.parquet, or the summary.json of a mixture).
 
-    `rejected`: the file of dropped rows by the table or folder that it belongs to (`rejections`).
+    `rejected`: the file of dropped rows by the table or folder that it belongs to (`rejected_files`).
     """
     file = Path(path)
     step = file.parts[1]
@@ -42,10 +42,10 @@ def stage(path: str, rejected: dict[str, str]) -> Stage:
         rows = frame.select(pl.len()).collect().item()
         note = _note(step, name, frame)
         dropped = rejected.get(str(file.with_suffix("")), rejected.get(str(file.parent), ""))
-    return Stage(step, name, rows, _reasons(dropped) if dropped else [], note)
+    return TableCount(step, name, rows, _reasons(dropped) if dropped else [], note)
 
 
-def rejections(paths: list[str]) -> dict[str, str]:
+def rejected_files(paths: list[str]) -> dict[str, str]:
     """The files of dropped rows by owner: `x.rejected.parquet` belongs to table x, `rejected.parquet` to its folder."""
     found = {}
     for path in paths:
@@ -85,7 +85,7 @@ def _mixture(file: Path) -> tuple[int, str]:
 
 
 def _note(step: str, name: str, frame: pl.LazyFrame) -> str:
-    """What the count alone does not say."""
+    """What the number of rows alone does not say, by step."""
     if step == "seed":
         return f"{frame.select(pl.col('samples').sum()).collect().item():,} samples to draw"
     if step == "clean":

@@ -13,6 +13,7 @@ import yaml
 from holdfast.chat.dates import FIXED_DATE
 from holdfast.common.tables import EVALUATIONS
 from holdfast.inference.params import Model, Sampling
+from holdfast.steps.evaluate.clusters import document_cluster
 from holdfast.steps.evaluate.grading import graded, summarise
 from holdfast.steps.evaluate.harness import chat_tokenizer
 from holdfast.steps.evaluate.params import Evaluate
@@ -31,8 +32,14 @@ def suites(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Three suites of two items each, in the current folder."""
     monkeypatch.chdir(tmp_path)
     rows: dict[str, list[dict[str, Any]]] = {
-        "sums": [{"item_id": f"{i}", "task": "plus", "prompt": f"{i} + {i}?", "answer": str(2 * i)} for i in (1, 2)],
-        "choices": [{"item_id": f"{i}", "prompt": f"{i}?", "choices": ["no", "yes"], "answer": 1} for i in (1, 2)],
+        "sums": [
+            {"item_id": f"{i}", "task": "plus", "cluster": 7, "prompt": f"{i} + {i}?", "answer": str(2 * i)}
+            for i in (1, 2)
+        ],
+        "choices": [
+            {"item_id": f"{i}", "prompt": f"{i}?", "choices": ["no", "yes"], "answer": 1, "passage": "So."}
+            for i in (1, 2)
+        ],
         "open": [
             {"item_id": "1", "prompt": "Why?"},
             {
@@ -93,6 +100,17 @@ def test_the_judge_sees_what_the_model_saw_and_said(suites: Path) -> None:
     texts = "".join(r.messages[0][1] for r in made if r.messages)
     assert all(part in texts for part in ("Five is best.", "Be brief.", "How?", "Thus."))
     assert not list(judge_requests(asked, answers, "another", {}))
+
+
+def test_questions_on_one_text_or_of_one_group_belong_together() -> None:
+    asked = {"passage": "Once upon a time.", "question": "When?"}
+    one = document_cluster("a", asked, "1")
+    assert document_cluster("b", asked | {"question": "Who?", "passage": " Once upon a time. "}, "2") == one
+    assert document_cluster("a", asked | {"passage": "In those days."}, "3") != one
+    grouped = [document_cluster(task, {"article_id": 5, "article": text}, text) for task, text in ("as", "at", "bs")]
+    assert grouped[0] == grouped[1] != grouped[2]
+    alone = ({"question": "When?"}, {"passage": " ", "group": None}, ["a list"], {"context": ["a", "list"]})
+    assert [document_cluster("a", doc, "own") for doc in alone] == ["own"] * 4
 
 
 HARNESS_TASK = """
@@ -163,6 +181,12 @@ def test_a_run_with_real_engines(suites: Path) -> None:
     assert table.schema == EVALUATIONS
     assert dict(table["suite"].value_counts().iter_rows()) == {"sums": 2, "choices": 2, "open": 2, "harness": 2}
     assert table.filter(pl.col("suite") == "harness")["expected"].to_list() == ["yes", "yes"]
+    assert table.group_by("suite").agg(pl.col("cluster").drop_nulls().n_unique()).sort("suite").rows() == [
+        ("choices", 0),
+        ("harness", 1),
+        ("open", 0),
+        ("sums", 1),
+    ]
     assert table.filter(pl.col("suite") != "open")["correct"].null_count() == 0
     logged = [json.loads(line) for line in Path("arm.jsonl").read_text().splitlines()]
     assert [sample["suite"] for sample in logged] == ["harness", "harness"]
@@ -171,7 +195,7 @@ def test_a_run_with_real_engines(suites: Path) -> None:
     (suites / "models" / "adapter").mkdir()
     refused = evaluate("adapter", "models/adapter")
     assert refused.returncode == 1
-    assert "error: models/adapter: not a whole model" in refused.stderr
+    assert "error: models/adapter: is not a complete model" in refused.stderr
 
     (suites / "tasks" / "tiny_choice.yaml").write_text(HARNESS_TASK.replace("choices.jsonl", "nowhere.jsonl"))
     failed = evaluate("again", "models/arm")

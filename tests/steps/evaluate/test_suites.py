@@ -5,6 +5,7 @@ import math
 from pathlib import Path
 from typing import Any
 
+import polars as pl
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -19,7 +20,7 @@ def write(path: Path, *rows: Any) -> str:
 
 
 def item(*answers: str, choices: tuple[str, ...] = ()) -> Item:
-    return Item("i", "t", (("user", "?"),), answers, choices)
+    return Item("i", "t", None, (("user", "?"),), answers, choices)
 
 
 def test_items_are_read_by_id_whatever_their_order(tmp_path: Path) -> None:
@@ -34,11 +35,34 @@ def test_items_are_read_by_id_whatever_their_order(tmp_path: Path) -> None:
     found = load_items(write(tmp_path / "s.jsonl", *rows), "mine", "exact")
     assert [i.item_id for i in found] == ["a", "b"]
     assert found == load_items(write(tmp_path / "r.jsonl", *reversed(rows), ""), "mine", "exact")
-    assert found[0] == Item("a", "mine", (("system", "s"), ("user", "u")), ("7",), ())
+    assert found[0] == Item("a", "mine", None, (("system", "s"), ("user", "u")), ("7",), ())
     assert found[1].answers == ("4", "four")
     row = {"prompt": "a", "answer": "x", "choices": ["x", "y"]}
     (shown_plainly,) = load_items(write(tmp_path / "c.jsonl", row), "mine", "exact")
     assert question(shown_plainly) == (("user", "a"),)
+
+
+@pytest.mark.parametrize("form", ["jsonl", "json", "csv", "parquet"])
+def test_a_suite_is_read_in_any_form_of_a_data_file(tmp_path: Path, form: str) -> None:
+    rows = [
+        {"item_id": "a", "cluster": "p1", "prompt": "Who?", "answer": "Ann"},
+        {"item_id": "b", "cluster": None, "prompt": "When?", "answer": "1815"},
+    ]
+    path, frame = tmp_path / f"suite.{form}", pl.DataFrame(rows)
+    if form == "jsonl":
+        write(path, *rows)
+    elif form == "json":
+        path.write_text(json.dumps(rows))
+    elif form == "csv":
+        frame.select("item_id", "prompt", "answer").write_csv(path)
+    else:
+        frame.write_parquet(path)
+    found = load_items(str(path), "mine", "exact")
+    assert [(one.item_id, one.messages[0][1], one.answers) for one in found] == [
+        ("a", "Who?", ("Ann",)),
+        ("b", "When?", ("1815",)),
+    ]
+    assert [one.cluster for one in found] == [None if form == "csv" else "p1", None]
 
 
 def test_an_item_without_an_id_gets_one_from_its_content(tmp_path: Path) -> None:
@@ -53,21 +77,22 @@ def test_an_item_without_an_id_gets_one_from_its_content(tmp_path: Path) -> None
     ("kind", "row", "said"),
     [
         ("exact", "{", "not JSON"),
-        ("exact", "[]", "expected an object"),
+        ("exact", "[]", "an object is expected"),
         ("exact", {"answer": "a"}, "either prompt or messages"),
         ("exact", {"prompt": "a", "messages": [], "answer": "a"}, "either prompt or messages"),
         ("exact", {"prompt": " ", "answer": "a"}, "prompt is ' '"),
         ("exact", {"prompt": "a"}, "answer"),
         ("exact", {"prompt": "a", "answer": []}, "at least one right answer"),
-        ("exact", {"prompt": "a", "answer": {"x": 1}}, "expected a text"),
+        ("exact", {"prompt": "a", "answer": {"x": 1}}, "a text or a list of texts"),
         ("exact", {"prompt": "a", "answer": "b", "item_id": ""}, "item_id is ''"),
-        ("exact", {"prompt": "a", "answer": "b", "task": None}, "task is None"),
-        ("exact", {"messages": [{"role": "robot", "content": "a"}], "answer": "b"}, "a role out of"),
-        ("exact", {"messages": [{"role": "assistant", "content": "a"}], "answer": "b"}, "must be the user's"),
+        ("exact", {"prompt": "a", "answer": "b", "task": 1.5}, "task is 1.5"),
+        ("exact", {"prompt": "a", "answer": "b", "cluster": ["x"]}, "cluster is ['x']"),
+        ("exact", {"messages": [{"role": "robot", "content": "a"}], "answer": "b"}, "a message needs a role"),
+        ("exact", {"messages": [{"role": "assistant", "content": "a"}], "answer": "b"}, "must have the role user"),
         ("regex", {"prompt": "a", "answer": "(("}, "not a regular expression"),
         ("multiple_choice", {"prompt": "a", "answer": "b"}, "2 to 26 choices"),
-        ("multiple_choice", {"prompt": "a", "choices": ["x", "y"], "answer": "z"}, "expected 0 to 1"),
-        ("multiple_choice", {"prompt": "a", "choices": ["x", "y"], "answer": 2}, "expected 0 to 1"),
+        ("multiple_choice", {"prompt": "a", "choices": ["x", "y"], "answer": "z"}, "0 to 1, a letter"),
+        ("multiple_choice", {"prompt": "a", "choices": ["x", "y"], "answer": 2}, "0 to 1, a letter"),
     ],
 )
 def test_a_bad_item_is_named_with_its_line(tmp_path: Path, kind: str, row: Any, said: str) -> None:
@@ -81,10 +106,10 @@ def test_a_bad_item_is_named_with_its_line(tmp_path: Path, kind: str, row: Any, 
 def test_bad_files_are_named(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"evaluate\.suites\.mine\.path"):
         load_items(str(tmp_path / "none.jsonl"), "mine", "exact")
-    with pytest.raises(UserError, match="holds no items"):
+    with pytest.raises(UserError, match="is empty"):
         load_items(write(tmp_path / "empty.jsonl"), "mine", "exact")
     (tmp_path / "latin.jsonl").write_bytes(b'{"prompt": "\xe9"}')
-    with pytest.raises(UserError, match="not UTF-8"):
+    with pytest.raises(UserError, match="line 1: not UTF-8"):
         load_items(str(tmp_path / "latin.jsonl"), "mine", "exact")
     twice = {"item_id": "a", "prompt": "a", "answer": "b"}
     with pytest.raises(UserError, match="line 2: item_id 'a' occurs twice"):

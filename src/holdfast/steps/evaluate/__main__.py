@@ -28,7 +28,8 @@ def main() -> None:
     if args.model != model.path:  # a trained arm runs under the base model's settings
         if not (Path(args.model) / "config.json").exists():
             raise UserError(
-                f"{args.model}: not a whole model (no config.json); a LoRA adapter must be merged, train.merge: true"
+                f"{args.model}: is not a complete model (it has no config.json);"
+                " an adapter must be merged (train.merge: true)"
             )
         model = model.model_copy(update={"path": args.model, "revision": None, "chat_template": None})  # it has its own
     evaluate = read(args.params, "evaluate", Evaluate)

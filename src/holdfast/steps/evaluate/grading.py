@@ -11,7 +11,10 @@ from holdfast.steps.evaluate.suites import chosen, grade, question, shown
 
 
 def graded(asked: Questions, replies: pl.DataFrame, verdicts: dict[str, float | None]) -> pl.DataFrame:
-    """The evaluation table (EVALUATIONS) of what `ask` returned. `verdicts`: judges' scores, 1 to 5, by request id."""
+    """The answers that `ask` returned as EVALUATIONS. `verdicts`: judges' scores, 1 to 5, by request id.
+
+    Where the request failed or the judge gave no score, `score` and `correct` are null.
+    """
     rows: list[dict[str, Any]] = []
     for reply in replies.iter_rows(named=True):
         name, suite, item = asked[reply["id"]]
@@ -32,6 +35,7 @@ def graded(asked: Questions, replies: pl.DataFrame, verdicts: dict[str, float | 
                 "suite": name,
                 "task": item.task,
                 "item_id": item.item_id,
+                "cluster": item.cluster,
                 "prompt": shown(question(item)),
                 "expected": " | ".join(item.answers),
                 "answer": answer,

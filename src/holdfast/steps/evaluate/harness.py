@@ -14,6 +14,7 @@ from holdfast.common.errors import UserError
 from holdfast.common.gpus import own_gpus
 from holdfast.common.tables import EVALUATIONS
 from holdfast.inference.params import Model
+from holdfast.steps.evaluate.clusters import document_cluster
 from holdfast.steps.evaluate.params import HarnessSuite
 
 Sample = dict[str, Any]
@@ -134,6 +135,7 @@ def rows(samples: list[Sample], name: str, metric: str | None) -> Iterator[dict[
             "suite": name,
             "task": task,
             "item_id": item_id if again == 1 else f"{item_id}-{again}",
+            "cluster": document_cluster(task, sample["doc"], item_id),
             "prompt": str(sample["arguments"][0][0]),
             "expected": expected,
             "answer": answer,

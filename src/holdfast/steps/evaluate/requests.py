@@ -1,7 +1,4 @@
-"""Evaluate: what does a model get right? The base model (arm `base`) and every arm answer the same suites, greedily.
-
-A grade that could not be given (the request failed, the judge named no score) is null, never a number, and is counted.
-"""
+"""The requests of the item suites, the same for the base model and every arm, and those to judges."""
 
 from collections.abc import Iterator
 
@@ -22,7 +19,7 @@ Questions = dict[str, tuple[str, ItemSuite | JudgeSuite, Item]]
 
 
 def questions(evaluate: Evaluate) -> Questions:
-    """Every item of the user's own suites: suite, its parameters and the item, by request id."""
+    """(suite, its parameters, item) of every item of the item suites, by request id."""
     return {
         row_id("evaluate", name, item.item_id): (name, suite, item)
         for name, suite in sorted(evaluate.suites.items())

@@ -1,14 +1,15 @@
-"""Evaluation suites of the user's own: reading them, asking them, grading the answers."""
+"""Item suites: reading the file, what the model is asked, and grading its answers."""
 
-import json
 import math
 import re
 import string
 import unicodedata
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import regex
 
+from holdfast.common.data_files import read_records
 from holdfast.common.errors import UserError
 from holdfast.common.ids import row_id
 
@@ -28,51 +29,39 @@ _PUNCTUATION = regex.compile(r"(?!(?<!\w)-(?=\d))(?!(?<=\d)\.(?=\d))[\p{P}\p{S}]
 
 
 class Item(NamedTuple):
-    """One question of a suite. `answers` are the right texts; for regex patterns, for multiple choice a choice."""
+    """One question of a suite. `answers`: the right texts (kind regex: patterns; multiple_choice: one of `choices`)."""
 
     item_id: str
     task: str
+    cluster: str | None  # items of one passage or document share it
     messages: Messages
     answers: tuple[str, ...]
     choices: tuple[str, ...]
 
 
 def load_items(path: str, suite: str, kind: str) -> list[Item]:
-    """The items of a JSONL file in the order of their ids. Raises UserError naming file, line and fault."""
+    """The items of a suite file, in the order of their ids. Raises UserError naming file, row and fault."""
     items: dict[str, Item] = {}
-    try:
-        with open(path, encoding="utf-8") as file:
-            for number, line in enumerate(file, 1):
-                if not line.strip():
-                    continue
-                item = _item(line, suite, kind, f"{path} line {number}")
-                if item.item_id in items:
-                    raise UserError(
-                        f"{path} line {number}: item_id {item.item_id!r} occurs twice; give every item its own"
-                    )
-                items[item.item_id] = item
-    except OSError as error:
-        raise UserError(f"{path}: {error.strerror}; evaluate.suites.{suite}.path must name a JSONL file") from error
-    except UnicodeDecodeError as error:
-        raise UserError(f"{path}: not UTF-8 ({error.reason} at byte {error.start}); convert it") from error
-    if not items:
-        raise UserError(f"{path}: holds no items; evaluate.suites.{suite} measures nothing")
+    if not Path(path).exists():
+        raise UserError(f"{path}: does not exist; evaluate.suites.{suite}.path must name a file of items")
+    for record in read_records(path):
+        where = f"{path} {record.place}"
+        if record.value is None:
+            raise UserError(f"{where}: {record.fault}; correct or remove this row")
+        item = _item({key: found for key, found in record.value.items() if found is not None}, suite, kind, where)
+        if item.item_id in items:
+            raise UserError(f"{where}: item_id {item.item_id!r} occurs twice; give every item its own")
+        items[item.item_id] = item
     return [items[item_id] for item_id in sorted(items)]
 
 
-def _item(line: str, suite: str, kind: str, where: str) -> Item:
-    try:
-        row = json.loads(line)
-    except json.JSONDecodeError as error:
-        raise UserError(f"{where}: not JSON ({error.msg} at column {error.colno})") from error
-    if not isinstance(row, dict):
-        raise UserError(f"{where}: expected an object with prompt and answer, found {type(row).__name__}")
+def _item(row: dict[str, Any], suite: str, kind: str, where: str) -> Item:
     messages = _messages(row, where)
     choices = _texts(row.get("choices", []), f"{where}: choices") if kind == "multiple_choice" else ()
     answers: tuple[str, ...]
     if kind == "multiple_choice":
         if not 2 <= len(choices) <= len(LETTERS):
-            raise UserError(f"{where}: expected 2 to {len(LETTERS)} choices, found {len(choices)}")
+            raise UserError(f"{where}: 2 to {len(LETTERS)} choices are expected, found {len(choices)}")
         answers = (choices[_choice(row.get("answer"), choices, where)],)
     else:
         found = row.get("answer", [] if kind == "judge" else None)
@@ -84,30 +73,32 @@ def _item(line: str, suite: str, kind: str, where: str) -> Item:
             try:
                 regex.compile(pattern)
             except regex.error as error:
-                raise UserError(f"{where}: answer is not a regular expression ({error})") from error
+                raise UserError(f"{where}: answer is not a regular expression: {error}") from error
     item_id = row.get("item_id", row_id("item", suite, messages, answers))
-    task = row.get("task", suite)
-    for name, value in (("item_id", item_id), ("task", task)):
-        if not isinstance(value, str | int) or value == "":
-            raise UserError(f"{where}: {name} is {value!r}, expected a text")
-    return Item(str(item_id), str(task), messages, answers, choices)
+    task, cluster = row.get("task", suite), row.get("cluster")
+    for name, value in (("item_id", item_id), ("task", task), ("cluster", cluster)):
+        if (not isinstance(value, str | int) or value == "") and (name, value) != ("cluster", None):
+            raise UserError(f"{where}: {name} is {value!r}; a text or a whole number is expected")
+    return Item(str(item_id), str(task), None if cluster is None else str(cluster), messages, answers, choices)
 
 
 def _messages(row: dict[str, Any], where: str) -> Messages:
     if ("prompt" in row) == ("messages" in row):
-        raise UserError(f"{where}: expected either prompt or messages, found {sorted(row)}")
+        raise UserError(f"{where}: either prompt or messages is expected, found {', '.join(sorted(row)) or 'neither'}")
     if "prompt" in row:
         if not isinstance(row["prompt"], str) or not row["prompt"].strip():
-            raise UserError(f"{where}: prompt is {row['prompt']!r}, expected a text")
+            raise UserError(f"{where}: prompt is {row['prompt']!r}; a text is expected")
         return (("user", row["prompt"]),)
     turns = row["messages"]
     if not isinstance(turns, list) or not turns or not all(isinstance(turn, dict) for turn in turns):
-        raise UserError(f"{where}: messages must be a list of {{role, content}}")
+        raise UserError(f"{where}: messages is {turns!r:.80}; a list of objects with role and content is expected")
     for turn in turns:
         if turn.get("role") not in _ROLES or not isinstance(turn.get("content"), str):
-            raise UserError(f"{where}: a message needs a role out of {', '.join(_ROLES)} and a content, found {turn}")
+            raise UserError(
+                f"{where}: a message needs a role ({', '.join(_ROLES)}) and a content that is text, found {turn}"
+            )
     if turns[-1]["role"] != "user":
-        raise UserError(f"{where}: the last message must be the user's, found {turns[-1]['role']}")
+        raise UserError(f"{where}: the last message must have the role user, found {turns[-1]['role']}")
     return tuple((turn["role"], turn["content"]) for turn in turns)
 
 
@@ -116,7 +107,7 @@ def _texts(values: Any, where: str) -> tuple[str, ...]:
         isinstance(v, str | int | float) and not isinstance(v, bool) for v in values
     )
     if not numbers:
-        raise UserError(f"{where} is {values!r}, expected a text or a list of texts")
+        raise UserError(f"{where} is {values!r}; a text or a list of texts is expected")
     return tuple(str(value) for value in values)
 
 
@@ -129,12 +120,12 @@ def _choice(answer: Any, choices: tuple[str, ...], where: str) -> int:
     if isinstance(answer, str) and len(answer) == 1 and answer in LETTERS[: len(choices)]:
         return LETTERS.index(answer)
     raise UserError(
-        f"{where}: answer is {answer!r}, expected 0 to {len(choices) - 1}, a letter, or the text of a choice"
+        f"{where}: answer is {answer!r}; 0 to {len(choices) - 1}, a letter, or the text of a choice is expected"
     )
 
 
 def question(item: Item) -> Messages:
-    """What the model is shown: the item's messages; with lettered choices below the last one if it has any."""
+    """The item's messages as the model gets them; choices follow the last message, one lettered line each."""
     if not item.choices:
         return item.messages
     role, content = item.messages[-1]
@@ -143,7 +134,7 @@ def question(item: Item) -> Messages:
 
 
 def chosen(item: Item, logprobs: list[float] | None, text: str) -> str:
-    """The choice a model made: the likeliest letter, or the first letter standing alone in `text`; empty for none."""
+    """The choice of the likeliest letter by `logprobs`, else of the first lone letter in `text`; empty if none."""
     if logprobs is not None:
         return item.choices[max(range(len(item.choices)), key=logprobs.__getitem__)]
     found = re.search(rf"\b([{LETTERS[: len(item.choices)]}])\b", text)
@@ -160,7 +151,8 @@ def normalise(text: str) -> str:
 
 
 def grade(kind: str, item: Item, answer: str) -> bool:
-    """Whether `answer` is right. `exact`: equal but for surrounding space. `regex`: the pattern is found in the answer.
+    """Whether `answer` is right, by the suite's `kind`: equal but for white space around it (exact, multiple_choice),
+    equal after `normalise` (normalised), or matched by a pattern (regex).
 
     Raises UserError when a pattern takes longer than two seconds on an answer.
     """
@@ -171,7 +163,7 @@ def grade(kind: str, item: Item, answer: str) -> bool:
             return any(regex.search(pattern, answer, timeout=_PATTERN_TIMEOUT_S) for pattern in item.answers)
         except TimeoutError as error:
             raise UserError(
-                f"item {item.item_id}: its pattern takes over {_PATTERN_TIMEOUT_S} s; simplify it"
+                f"item {item.item_id}: its pattern takes more than {_PATTERN_TIMEOUT_S:g} s on an answer; simplify it"
             ) from error
     return answer.strip() in {right.strip() for right in item.answers}
 
@@ -186,5 +178,5 @@ def expected_score(logprobs: list[float] | None, least_mass: float = 0.5) -> flo
 
 
 def shown(messages: Messages) -> str:
-    """A conversation as one text, for tables and the report: a lone turn as it is, else every turn under its role."""
+    """A conversation as one text for tables and the report: one turn as it is, several with their roles."""
     return messages[0][1] if len(messages) == 1 else "\n".join(f"{role}: {content}" for role, content in messages)

@@ -109,7 +109,7 @@ def test_the_paper_s_settings_are_valid_and_planned(project: Path) -> None:
     committee = {f"{step}-{name}" for step in ("generate", "score") for name in ("llama", "qwen", "gpt4")}
     arms = {f"{step}-{arm}" for step in ("mix", "train", "evaluate") for arm in ("domain_only", "rehearsed")}
     rest = {"seed", "reconstruct", "clean", "filter-selected", "judge_statistics", "recipe", "evaluate-base", "report"}
-    rest |= {"suite_items-general"}
+    rest |= {"suite_items-mmlu_pro", "suite_items-math_hard"}
     assert set(found) == committee | arms | rest
     assert {dvc_file.environment(stage["cmd"]) for stage in found.values()} == {"core", "inference-gpu", "training-gpu"}
     assert found["evaluate-base"]["deps"].count("examples/data/domain_suite.jsonl") == 1

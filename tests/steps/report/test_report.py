@@ -183,6 +183,29 @@ def test_the_page_runs_in_a_browser_without_a_complaint(built: Path, tmp_path: P
     assert "CONSOLE" not in shown.stderr
 
 
+@pytest.mark.skipif(CHROMIUM is None, reason="needs a Chromium")
+def test_the_page_fits_a_phone_and_wide_tables_scroll_in_their_box(built: Path, tmp_path: Path) -> None:
+    (tmp_path / "frame.html").write_text((built / "report/index.html").read_text() + MEASURE)
+    (tmp_path / "page.html").write_text('<iframe src="frame.html" style="width:390px;height:800px"></iframe>')
+    options = ["--headless", "--no-sandbox", "--disable-gpu", f"--user-data-dir={tmp_path / 'user'}"]
+    options += ["--disable-background-networking", "--allow-file-access-from-files", "--virtual-time-budget=5000"]
+    page = (tmp_path / "page.html").as_uri()
+    shown = subprocess.run([f"{CHROMIUM}", *options, "--dump-dom", page], capture_output=True, text=True, timeout=120)
+    wide, open_width, scrolling = map(int, re.findall(r"MEASURED (\d+) (\d+) (\d+)", shown.stdout)[0])
+    assert wide <= open_width <= 390
+    assert scrolling > 0
+
+
+MEASURE = """<script>
+for (const part of document.querySelectorAll("details")) part.open = true;
+const page = document.documentElement, boxes = [...document.querySelectorAll(".scroll")];
+const scrolling = boxes.filter(box => box.scrollWidth > box.clientWidth).length;
+const said = parent.document.createElement("p");
+said.textContent = `MEASURED ${page.scrollWidth} ${page.clientWidth} ${scrolling}`;
+parent.document.body.append(said);
+</script>"""
+
+
 def test_same_inputs_give_the_same_bytes_whatever_the_order_of_rows(built: Path) -> None:
     files = [built / "report/index.html", built / "metrics/summary.json"]
     before = [file.read_bytes() for file in files]

@@ -85,14 +85,16 @@ def sign_flip(changes: Floats, resamples: int, seed: int) -> float:
     changes have one size this is McNemar's exact test (1947, Psychometrika 12, 153-157); else the smallest p that
     `resamples` random sign patterns can give is 1 / (resamples + 1).
     """
-    sizes, inverse = np.unique(np.abs(changes[changes != 0]).round(12), return_inverse=True)
+    changed = changes[changes != 0]
+    relative = np.abs(changed) / np.abs(changed).max(initial=0.0)
+    sizes, index = np.unique(relative.round(12), return_inverse=True)
     if len(sizes) <= 1:
         learned = int((changes > 0).sum())
         return float(min(1.0, mcnemar([[0, int((changes < 0).sum())], [learned, 0]], exact=True).pvalue))
-    counts = np.bincount(inverse)
+    counts = np.bincount(index)
     plus = np.random.default_rng(seed).binomial(counts, 0.5, (resamples, len(sizes)))
-    sums = (2 * plus - counts) @ sizes
-    as_far = int((np.abs(sums) >= abs(changes.sum()) - 1e-12).sum())
+    sums, observed = (2 * plus - counts) @ sizes, np.sign(changed) @ sizes[index]
+    as_far = int((np.abs(sums) >= abs(observed) - 1e-7).sum())  # sums that are equal but for rounding are as far
     return (as_far + 1) / (resamples + 1)
 
 

@@ -55,8 +55,8 @@ def ungraded(compared: Figures, other: str) -> str:
     total = compared["n"] + compared["ungraded"]
     sides = f"{compared['ungraded_before']:,} of {other}, {compared['ungraded_after']:,} of this arm"
     return (
-        f"{compared['ungraded']:,} of {counted(total, 'item')} not graded ({sides}): the interval allows for any grade"
-        " of theirs"
+        f"{compared['ungraded']:,} of {counted(total, 'item')} not graded ({sides}): the interval holds whatever their"
+        " grades are"
     )
 
 

@@ -1,11 +1,9 @@
 """Parameters of the clean room: `clean`."""
 
-from typing import Literal
-
 from pydantic import Field, model_validator
 
 from holdfast.common.section import Section
-from holdfast.text.benchmark_items import COMMON_FIELDS
+from holdfast.text.params import Contamination
 
 
 class NearDuplicates(Section):
@@ -19,20 +17,6 @@ class NearDuplicates(Section):
     )
     ngram: int = Field(3, ge=1, le=20, description="words (or characters of unspaced scripts) in an n-gram")
     permutations: int = Field(128, ge=16, le=1024, description="length of a MinHash signature")
-
-
-class Contamination(Section):
-    """Overlap with evaluation suites and benchmarks."""
-
-    action: Literal["reject", "report"] = Field("reject", description="reject: hits are dropped; report: only recorded")
-    ngram: int = Field(8, ge=2, le=50, description="words in a row that count as a hit")
-    benchmarks: list[str] = Field([], description="further files to keep out: JSONL or Parquet")
-    fields: list[str] = Field(
-        list(COMMON_FIELDS),
-        min_length=1,
-        description="columns that may hold the text of an item, in order; the first one with a text is used;"
-        " `a.b`: a nested column; `a + b`: two columns joined",
-    )
 
 
 class Clean(Section):

@@ -144,6 +144,31 @@ def test_duplicates_within_and_across_sources():
     assert kept["row_id"].to_list() == ["d", "e"]
 
 
+# content "p0 1" has prompt "p0": equal conversations have equal prompts
+DUPLICATED = st.lists(st.tuples(st.sampled_from("xyz"), st.integers(0, 3), st.integers(0, 2)), max_size=30)
+
+
+@settings(max_examples=200, deadline=None)
+@given(DUPLICATED, st.permutations("xyz"), st.integers(0, 1000))
+def test_of_equal_conversations_exactly_one_is_kept_in_the_first_source_of_its_prompt(held, precedence, seed):
+    rows = pl.DataFrame(
+        [(s, row_id(seed, n), f"p{p} {c}", f"p{p}") for n, (s, p, c) in enumerate(held)],
+        schema=dict.fromkeys(["source", "row_id", "content_key", "prompt_key"], pl.String),
+        orient="row",
+    )
+    kept, dropped = drop_duplicates(rows, list(precedence))
+    assert sorted([*kept["row_id"], *dropped["row_id"]]) == sorted(rows["row_id"])
+    assert set(dropped["reason"]) <= {"duplicate", "in_other_source"}
+    for (prompt,), same_prompt in rows.group_by("prompt_key"):
+        owner = next(source for source in precedence if source in set(same_prompt["source"]))
+        here = kept.filter(pl.col("prompt_key") == prompt)
+        assert set(here["source"]) == {owner}
+        contents = same_prompt.filter(pl.col("source") == owner)["content_key"]
+        assert sorted(here["content_key"]) == sorted(set(contents))  # each once, none lost
+    whole = rows.filter(pl.col("source") == precedence[0])
+    assert len(kept.filter(pl.col("source") == precedence[0])) == whole["content_key"].n_unique()
+
+
 def test_evaluation_items_are_taken_out():
     rows = pl.DataFrame({"row_id": ["a", "b", "c"], "question_keys": [["x"], ["y"], ["x", "y", "z"]]})
     kept, dropped = drop_evaluation(rows, {"y": "suite.jsonl item 3"})

@@ -26,24 +26,22 @@ class Stratum(NamedTuple):
 
 
 def drop_duplicates(rows: pl.DataFrame, precedence: list[str]) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """Keep one of equal conversations, and of a prompt that several sources hold only the first source's rows.
+    """Of a prompt that several sources hold keep only the first source's rows, and of equal conversations there one.
 
     `rows` has columns source, row_id, content_key, prompt_key; returns the kept and, with reason and detail, the rest.
     """
-    names = pl.Series(precedence, dtype=pl.String)
-    rank = pl.col("source").replace_strict(names, pl.Series(range(len(precedence)), dtype=pl.UInt32))
-    first = names.gather(rows.select(rank.min().over("prompt_key")).to_series()) if rows.height else names.clear()
-    rows = (
-        rows.with_columns(_first=first).sort("row_id").with_columns(_again=~pl.col("content_key").is_first_distinct())
-    )
-    elsewhere = pl.col("source") != pl.col("_first")
-    reason = pl.when(elsewhere).then(pl.lit("in_other_source")).when("_again").then(pl.lit("duplicate"))
+    rank = pl.col("source").replace_strict(precedence, range(len(precedence)), return_dtype=pl.UInt32)
+    first = pl.col("source").sort_by(rank, maintain_order=True).first().over("prompt_key")
+    rows = rows.with_columns(_first=first).with_columns(_elsewhere=pl.col("source") != pl.col("_first"))
+    # rows of other sources come last: a row that is dropped must not make another one a duplicate
+    rows = rows.sort("_elsewhere", "row_id").with_columns(_again=~pl.col("content_key").is_first_distinct())
+    reason = pl.when("_elsewhere").then(pl.lit("in_other_source")).when("_again").then(pl.lit("duplicate"))
     detail = (
-        pl.when(elsewhere)
+        pl.when("_elsewhere")
         .then(pl.format("the same prompt is in source {}", "_first"))
         .otherwise(pl.lit("an equal row is kept"))
     )
-    return _parted(rows.with_columns(reason=reason, detail=detail).drop("_first", "_again"))
+    return _parted(rows.with_columns(reason=reason, detail=detail).drop("_first", "_elsewhere", "_again"))
 
 
 def drop_evaluation(rows: pl.DataFrame, items: Mapping[str, str]) -> tuple[pl.DataFrame, pl.DataFrame]:

@@ -1,17 +1,19 @@
 """Rows of a data file in any of the forms that people have, each with its place in the file or its fault."""
 
-import csv
-import io
 import json
-import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import chain
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import polars as pl
 
+from holdfast.common.csv_rows import csv_rows
+from holdfast.common.data_form import form_of, refuse_pointers
 from holdfast.common.errors import UserError
+
+SPLITS = {"train", "test", "validation", "valid", "val", "dev", "eval"}
 
 
 class Record(NamedTuple):
@@ -21,66 +23,38 @@ class Record(NamedTuple):
     value: dict[str, Any] | None
     fault: str | None = None
     text: str = ""  # what a faulty row looked like
+    nulls: tuple[str, ...] = ()  # Arrow only: dotted paths of nested keys that were null and are left out of `value`
 
 
-def read_records(path: str, form: str | None = None, split: str = "train") -> Iterator[Record]:
+def read_records(path: str, form: str | None = None, split: str | None = "train") -> Iterator[Record]:
     """The rows of a file or folder; `form` (jsonl, json, csv, parquet, dataset) is told by name and content if None.
 
+    `split` is that of a `datasets` folder or of a JSON file `{"train": [rows], …}`; None takes all of them.
+    Arrow gives all objects of a column the union of their keys: in rows of Parquet files and `datasets` folders, null
+    keys of nested objects are left out.
     Raises UserError where the file as a whole cannot be read: missing, empty, compressed, truncated, not UTF-8.
     """
+    readers = {"jsonl": _jsonl, "json": _json, "csv": _csv, "parquet": _parquet, "dataset": _dataset}
     try:
-        form = form or _form(path)
-        reader = {"jsonl": _jsonl, "json": _json, "csv": _csv, "parquet": _parquet}.get(form)
-        yield from reader(path) if reader else _dataset(path, split)
+        refuse_pointers(path)
+        yield from readers[form or form_of(path)](path, split)
     except OSError as error:
         raise UserError(f"{path}: cannot be read: {error.strerror or error}") from error
 
 
-def _form(path: str) -> str:
-    if Path(path).is_dir():
-        return "dataset"
-    with open(path, "rb") as file:
-        head = file.read(65536)
-    if head[:4] == b"PAR1":
-        return "parquet"
-    for magic, what in (
-        (b"\x1f\x8b", "gzip"),
-        (b"PK\x03\x04", "zip or Excel"),
-        (b"\x28\xb5\x2f\xfd", "zstd"),
-        (b"BZh", "bzip2"),
-    ):
-        if head.startswith(magic):
-            raise UserError(f"{path}: is a {what} file; unpack or export it as JSONL, JSON, CSV or Parquet")
-    if head[:2] in (b"\xff\xfe", b"\xfe\xff"):
-        raise UserError(f"{path}: is UTF-16; save it as UTF-8")
-    suffix = Path(path).suffix.lower()
-    start = head.removeprefix(b"\xef\xbb\xbf").lstrip()
-    if not start:
-        raise UserError(f"{path}: is empty")
-    if suffix in (".csv", ".tsv"):
-        return "csv"
-    kind = {b"[": list, b"{": dict}.get(start[:1])
-    if kind:
-        lines = start.rstrip().splitlines()
-        rows = len(lines) > 1 and _parses_as(kind, lines[0])  # one line alone may wrap the rows, or be the only one
-        return "jsonl" if rows or (kind is dict and suffix == ".jsonl") else "json"
-    if suffix in (".jsonl", ".json", ".parquet"):
-        return suffix[1:]
-    raise UserError(f"{path}: neither JSONL, JSON, CSV nor Parquet by name or content; set `format` of the source")
-
-
-def _parses_as(kind: type, line: bytes) -> bool:
-    try:
-        return isinstance(json.loads(line), kind)
-    except ValueError:
-        return False
+def read_rows(path: str, form: str | None = None) -> Iterator[tuple[str, dict[str, Any]]]:
+    """(file and place, row) of each row of a file. Raises UserError at the first faulty row."""
+    for record in read_records(path, form):
+        if record.value is None:
+            raise UserError(f"{path} {record.place}: {record.fault}; repair the row")
+        yield f"{path} {record.place}", record.value
 
 
 def _no_constant(name: str) -> None:
     raise ValueError(f"{name} is not a JSON number")
 
 
-def _jsonl(path: str) -> Iterator[Record]:
+def _jsonl(path: str, _split: str | None) -> Iterator[Record]:
     found = False
     with open(path, "rb") as file:
         for number, line in enumerate(file, 1):
@@ -115,7 +89,7 @@ def _kind(value: Any) -> str:
     return {list: "a list", str: "a text", type(None): "null", bool: "a truth value"}.get(type(value), "a number")
 
 
-def _json(path: str) -> Iterator[Record]:
+def _json(path: str, split: str | None) -> Iterator[Record]:
     try:
         value = json.loads(_text(path), parse_constant=_no_constant)
     except json.JSONDecodeError as error:
@@ -125,15 +99,22 @@ def _json(path: str) -> Iterator[Record]:
     except (ValueError, RecursionError) as error:
         raise UserError(f"{path}: not JSON: {error}") from error
     if isinstance(value, dict):
-        lists = [key for key, rows in value.items() if isinstance(rows, list) and rows and isinstance(rows[0], dict)]
-        wrapped = len(lists) == 1 and lists[0] not in ("messages", "conversations")
-        value = value[lists[0]] if wrapped else [value]
+        value = _unwrapped(path, value, split)
     if not isinstance(value, list):
         raise UserError(f"{path}: a list of objects is expected, found {_kind(value)}")
     if not value:
         raise UserError(f"{path}: is an empty list")
     for number, row in enumerate(value, 1):
         yield _row(f"row {number}", row)
+
+
+def _unwrapped(path: str, value: dict[str, Any], split: str | None) -> list[Any]:
+    """The rows of a JSON object: the split's, where it is made of splits; the one list of objects; or itself, a row."""
+    lists = [key for key, rows in value.items() if isinstance(rows, list) and rows and isinstance(rows[0], dict)]
+    if len(lists) == len(value) > 1 and SPLITS & set(lists):
+        return [row for rows in _chosen(path, value, split) for row in rows]
+    wrapped = len(lists) == 1 and lists[0] not in ("messages", "conversations")
+    return list(value[lists[0]]) if wrapped else [value]
 
 
 def _text(path: str) -> str:
@@ -147,62 +128,50 @@ def _text(path: str) -> str:
         ) from error
 
 
-def _csv(path: str) -> Iterator[Record]:
-    text = _text(path)
-    if "\0" in text:
-        raise UserError(
-            f"{path} line {text.count(chr(10), 0, text.index(chr(0))) + 1}: holds a NUL character; remove it"
-        )
-    header = text.split("\n", 1)[0]
-    delimiter = max(",;\t", key=header.count)
-    csv.field_size_limit(sys.maxsize)
-    lines = io.StringIO(text, newline="")  # lines end as CSV's do: str.splitlines also cuts at U+2028 and others
-    reader = csv.reader(lines, delimiter=delimiter, strict=True)
-    last = 0
-    try:
-        names = next(reader, [])
-        if len(set(names)) < len(names):
-            raise UserError(
-                f"{path} line 1: column {max(names, key=names.count)!r} occurs twice in the header; rename one"
-            )
-        last = reader.line_num
-        for fields in reader:
-            place, last = f"line {last + 1}", reader.line_num
-            if not fields:
-                continue
-            if len(fields) == len(names):
-                yield Record(place, dict(zip(names, fields, strict=True)))
-            else:
-                yield Record(
-                    place, None, f"{len(fields)} fields, but the header has {len(names)}", delimiter.join(fields)
-                )
-    except csv.Error as error:
-        raise UserError(f"{path} line {last + 1}: not CSV: {error} (a quote that is not closed?)") from error
+def _csv(path: str, _split: str | None) -> Iterator[Record]:
+    yield from (Record(*row) for row in csv_rows(path, _text(path)))
 
 
-def _parquet(path: str) -> Iterator[Record]:
+def _parquet(path: str, _split: str | None) -> Iterator[Record]:
     try:
         rows = pl.read_parquet(path)
     except (pl.exceptions.PolarsError, OSError) as error:
         raise UserError(
             f"{path}: not a readable Parquet file ({str(error).splitlines()[0]}); write it again"
         ) from error
-    for number, row in enumerate(rows.iter_rows(named=True), 1):
-        yield Record(f"row {number}", row)
+    yield from _arrow_rows(rows.iter_rows(named=True))
 
 
-def _dataset(path: str, split: str) -> Iterator[Record]:
+def _arrow_rows(rows: Iterable[dict[str, Any]]) -> Iterator[Record]:
+    for number, row in enumerate(rows, 1):
+        nulls: dict[str, None] = {}
+        value = {name: _without_nulls(value, name, nulls) for name, value in row.items()}
+        yield Record(f"row {number}", value, nulls=tuple(nulls))
+
+
+def _without_nulls(value: Any, path: str, nulls: dict[str, None]) -> Any:
+    """`value` without the null keys of its objects; nulls in lists stay, Arrow adds none there."""
+    if isinstance(value, dict):
+        nulls |= {f"{path}.{key}": None for key, inner in value.items() if inner is None}
+        return {k: _without_nulls(inner, f"{path}.{k}", nulls) for k, inner in value.items() if inner is not None}
+    if isinstance(value, list):
+        return [_without_nulls(inner, path, nulls) for inner in value]
+    return value
+
+
+def _dataset(path: str, split: str | None) -> Iterator[Record]:
     import datasets  # takes seconds to import
 
     datasets.disable_progress_bars()
     try:
         if any((Path(path) / name).exists() for name in ("dataset_dict.json", "dataset_info.json", "state.json")):
             loaded = datasets.load_from_disk(path)
-            parts = dict(loaded) if isinstance(loaded, datasets.DatasetDict) else {split: loaded}
-            yield from _split(path, parts, split)
+            parts = dict(loaded) if isinstance(loaded, datasets.DatasetDict) else {split or "train": loaded}
+            yield from _arrow_rows(chain(*_chosen(path, parts, split)))
         else:
             with tempfile.TemporaryDirectory() as cache:
-                yield from _split(path, dict(datasets.load_dataset(path, cache_dir=cache)), split)
+                parts = dict(datasets.load_dataset(path, cache_dir=cache))
+                yield from _arrow_rows(chain(*_chosen(path, parts, split)))
     except UserError:
         raise
     except Exception as error:  # whatever Arrow, fsspec and the builders raise
@@ -210,8 +179,8 @@ def _dataset(path: str, split: str) -> Iterator[Record]:
         raise UserError(f"{path}: not a folder that Hugging Face `datasets` can load: {first}") from error
 
 
-def _split(path: str, parts: dict[str, Any], split: str) -> Iterator[Record]:
-    if split not in parts:
+def _chosen(path: str, parts: Mapping[str, Any], split: str | None) -> list[Any]:
+    """The rows of the split, or of each one where `split` is None."""
+    if split is not None and split not in parts:
         raise UserError(f"{path}: has no split {split!r}, only {', '.join(sorted(parts))}; set `split` of the source")
-    for number, row in enumerate(parts[split], 1):
-        yield Record(f"row {number}", row)
+    return [parts[name] for name in (sorted(parts) if split is None else [split])]

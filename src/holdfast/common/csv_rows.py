@@ -28,7 +28,7 @@ def csv_rows(path: str, text: str) -> Iterator[tuple[str, dict[str, str] | None,
     try:
         if named:
             next(reader)
-        names = _names(path, reader, delimiter)
+        names = _names(path, reader)
         last = reader.line_num
         for fields in reader:
             place, last = f"line {last + 1}", reader.line_num
@@ -53,7 +53,7 @@ def _delimiter(text: str) -> str:
     return max(DELIMITERS, key=counts.__getitem__)
 
 
-def _names(path: str, reader: "csv._reader", delimiter: str) -> list[str]:
+def _names(path: str, reader: Iterator[list[str]]) -> list[str]:
     """The header's names, without the empty last ones that spreadsheets add."""
     names = [name.strip() for name in next(reader, [])]
     while names and not names[-1]:

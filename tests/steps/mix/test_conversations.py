@@ -4,7 +4,8 @@ import json
 
 import pytest
 
-from holdfast.steps.mix.conversations import Fault, conversation, shape_of
+from holdfast.steps.mix.conversations import Fault, conversation
+from holdfast.steps.mix.shapes import shape_of
 
 ASKED = [{"role": "user", "content": "Hi"}, {"role": "assistant", "content": "Hello"}]
 PAIR = {"prompt": [{"role": "user", "content": "Hi"}], "completion": [{"role": "assistant", "content": "Hello"}]}
@@ -36,7 +37,7 @@ def test_columns_may_have_names_of_their_own():
     columns = {"question": "q", "answer": "reply", "slice": "part"}
     assert shape_of(row, {}) is None
     assert shape_of(row, columns) == "question_answer"
-    assert conversation(row, "question_answer", columns) == (ASKED, None, "greeting")
+    assert conversation(row, "question_answer", columns) == (ASKED, None, "greeting", set())
 
 
 def test_alpaca_input_system_and_history():
@@ -69,7 +70,8 @@ def test_tool_calls_and_thinking_survive():
         "tool_calls": [called],
     }
     assert found.messages[2]["tool_call_id"] == "c1"
-    assert found.messages[3] == messages[3]
+    assert found.messages[3] == {"role": "assistant", "content": "<think>easy</think>3"}
+    assert found.unused == {"weight of messages"}  # 1: trained on, as all answers are
     assert found.messages[0] == {"role": "user", "content": "1+2?"}
 
 
@@ -88,6 +90,21 @@ def test_sharegpt_function_calls_become_tool_calls():
 USER, ANSWER = ASKED
 
 
+def test_openais_earlier_function_calls_are_tool_calls():
+    call = {"role": "assistant", "content": None, "function_call": CALL | {"arguments": '{"a": 1, "b": 2}'}}
+    found = conversation({"messages": [USER, call]}, "messages", {}).messages
+    assert found[1]["tool_calls"] == [
+        {"type": "function", "function": {"name": "add", "arguments": '{"a": 1, "b": 2}'}}
+    ]
+
+
+def test_two_system_messages_are_a_fault():
+    row = {"messages": [{"role": "system", "content": "Be brief"}, *ASKED], "system": "Be long"}
+    with pytest.raises(Fault, match="'system' and the first message are two different system messages"):
+        conversation(row, "messages", {})
+    assert conversation(row | {"system": "Be brief "}, "messages", {}).messages == row["messages"]
+
+
 @pytest.mark.parametrize(
     ("messages", "fault"),
     [
@@ -96,6 +113,11 @@ USER, ANSWER = ASKED
         ({"role": "user"}, "a list is expected"),
         (["Hi"], 'message 1 is "Hi", an object is expected'),
         ([{"content": "Hi"}], "message 1 has no 'role'"),
+        (
+            [{"role": "user", "content": [{"type": "text", "value": "Hi"}]}, ANSWER],
+            "no 'text', but 'value'; rename that",
+        ),
+        ([USER, ANSWER | {"content": [{"type": "text"}]}], "part 1 of content of message 2 has no 'text'"),
         ([{"role": "narrator", "content": "Hi"}], "message 1: unknown role 'narrator'"),
         ([USER, {"role": "assistant", "content": None}], "content of message 2 is null"),
         ([USER, {"role": "assistant", "content": 3}], "content of message 2 is 3"),

@@ -3,62 +3,17 @@
 import hashlib
 import json
 import shutil
-import sys
 from pathlib import Path
 
 import polars as pl
 import pytest
-import yaml
 
 from holdfast.common.errors import UserError
 from holdfast.common.tables import MIX_REJECTED, SELECTED
-from holdfast.steps.mix import __main__ as mix
+from mixing import selection, write_lines
 from models import tiny_model
 
 GOOD = {"question": "What is up?", "answer": "The sky."}
-
-
-@pytest.fixture
-def project(tmp_path, monkeypatch):
-    """A folder with 40 domain rows, 300 rehearsal rows and a suite; `build` mixes an arm in it."""
-    monkeypatch.chdir(tmp_path)
-    rows = [{"question": f"Which code has part {i}?", "answer": f"Code {i * 7}."} for i in range(40)]
-    write_lines("domain.jsonl", rows)
-    selected = [selection(i) for i in range(300)]
-    Path("data/filter").mkdir(parents=True)
-    pl.DataFrame(selected, schema=SELECTED).write_parquet("data/filter/selected.parquet")
-    write_lines("suite.jsonl", [{"item_id": "x1", "prompt": "which code has  PART 3?", "answer": "21"}])
-
-    def build(sources=None, arm=None, mixing=None, sequence_len=200, base=None, chat_template=None, trusted=None):
-        base = base or tiny_model()
-        arm = arm or {"sources": {"rehearsal": 0.8, "domain": 0.2}}
-        sources = sources or {"domain": {"path": "domain.jsonl", "licence": "MIT"}}
-        settings = {"random_seed": 0, "mix": mixing or {}, "train": {"sequence_len": sequence_len}, "arms": {"a": arm}}
-        model = {"licence": "Apache-2.0", "chat_template": chat_template}
-        settings |= {"sources": sources, "models": {"base": model}}
-        keys = ["random_seed", "mix", "train.sequence_len", "arms.a", *(f"sources.{s}" for s in sources)]
-        keys += ["models.base.licence", *(["models.base.chat_template"] if chat_template else [])]
-        if trusted is not None:
-            model["engine_args"] = {"trust_remote_code": trusted}
-            keys.append("models.base.engine_args.trust_remote_code")
-        Path("params.yaml").write_text(yaml.safe_dump(settings))
-        argv = ["mix", "--params", ",".join(keys), "--arm", "a", "--base", str(base)]
-        monkeypatch.setattr(sys, "argv", [*argv, "--out", "out", "--suites", "suite.jsonl"])
-        mix.main()
-        return [json.loads(line) for line in Path("out/train.jsonl").read_text().splitlines()]
-
-    return build
-
-
-def write_lines(name, rows):
-    Path(name).write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
-
-
-def selection(i):
-    asked = [{"role": "user", "content": f"Say the number {i}."}]
-    row = {"instruction_id": f"i{i}", "instruction": asked[0]["content"], "response": f"It is {i}.", "model": "base"}
-    row |= {"score": 4.5, "scores": [], "candidate_id": f"c{i}", "candidates": 9, "messages": asked}
-    return row | {"system": None, "slice": "default", "language": None}
 
 
 def test_a_tokenizer_with_code_of_its_own_is_loaded_where_it_is_trusted(project):
@@ -295,14 +250,12 @@ def test_malformed_files_are_refused_with_their_fault(project, name):
     assert not Path("out").exists()
 
 
-def test_all_faults_of_a_file_are_listed(project, capsys):
+def test_all_faults_of_a_file_are_listed(project):
     write_lines("domain.jsonl", [GOOD, *({"question": f"q{i}"} for i in range(30))])
     with pytest.raises(UserError) as error:
         project()
     assert str(error.value).startswith("domain.jsonl: 30 of 31 rows are malformed, mix.max_bad_share is 0.01")
-    assert "domain.jsonl line 2: 'answer' is missing" in str(error.value)
-    assert "… and 10 more" in str(error.value)
-    assert "domain.jsonl line 31: 'answer' is missing" in capsys.readouterr().err
+    assert "domain.jsonl line 2: 'answer' is missing (30 rows: lines 2-31)" in str(error.value)
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,9 @@
 import json
 from typing import Any, NamedTuple
 
+from holdfast.steps.mix.meaning import Change, changed_columns, changed_message
+from holdfast.steps.mix.shapes import SHAPES, used_columns
+
 Message = dict[str, Any]  # role, content, and whatever else the row had: tool_calls, reasoning_content, …
 
 
@@ -14,18 +17,20 @@ ROLES = {
 }  # fmt: skip
 
 
-# the columns that tell a shape; the first one whose columns are all there
-SHAPES = {
-    "messages": ("messages",),
-    "conversations": ("conversations",),
-    "alpaca": ("instruction", "output"),
-    "prompt_completion": ("prompt", "completion"),
-    "question_answer": ("question", "answer"),
-}
+# what a chat template may read of a message besides role and content, in the order that it is written
+_FIELDS = ("name", "reasoning_content", "reasoning", "thinking", "tool_plan", "tool_calls", "tool_call_id")
 
 
 class Fault(ValueError):
     """What is wrong with one row."""
+
+
+class ChangedMeaning(Fault):
+    """A row in which something that training would pass over changes what the row means."""
+
+    def __init__(self, change: Change) -> None:
+        super().__init__(f"{change.what}: {change.repair}")
+        self.change = change
 
 
 class Conversation(NamedTuple):
@@ -34,48 +39,59 @@ class Conversation(NamedTuple):
     messages: list[Message]
     tools: str | None  # JSON text: the tools on offer
     slice: str | None
+    unused: set[str]  # columns, and fields of messages, that are not trained on
 
 
-def shape_of(row: dict[str, Any], columns: dict[str, str]) -> str | None:
-    """The name of the row's shape, told by its columns (`columns`: our name -> the file's), or None."""
-    fits = (shape for shape, needed in SHAPES.items() if all(columns.get(name, name) in row for name in needed))
-    return next(fits, None)
-
-
-def conversation(row: dict[str, Any], shape: str, columns: dict[str, str]) -> Conversation:
-    """The row's conversation. Raises Fault saying what is wrong.
+def conversation(row: dict[str, Any], shape: str, columns: dict[str, str], source: str = "") -> Conversation:
+    """The conversation of one row of `source`. Raises Fault saying what is wrong.
 
     Tool-call arguments and tools become JSON text, the one form that Parquet, `datasets`, Axolotl and TRL keep whole.
     """
-    named = {name: row[column] for name in _COLUMNS if (column := columns.get(name, name)) in row}
+    used = used_columns(shape, columns)
+    if change := next(changed_columns(row, shape, columns, source), None):
+        raise ChangedMeaning(change)
+    named = {name: row[column] for name, column in used.items() if column in row}
     for name in SHAPES[shape]:
         if named.get(name) is None:
-            raise Fault(f"{columns.get(name, name)!r} is missing")
-    messages = _BUILD[shape](named)
-    if messages and messages[0]["role"] != "system" and (system := _text(named.get("system") or "", "system")).strip():
+            raise Fault(f"{used[name]!r} is missing")
+    unused = {*row} - {*used.values()}
+    messages = _BUILD[shape](named, unused)
+    system = _text(named.get("system") or "", "system")
+    if messages and messages[0]["role"] != "system" and system.strip():
         messages.insert(0, {"role": "system", "content": system})
     _check_order(messages)
+    if system.strip() and system.strip() != messages[0]["content"].strip():
+        raise Fault(f"{used['system']!r} and the first message are two different system messages; remove one")
     part = named.get("slice")
-    return Conversation(messages, _tools(named.get("tools")), None if part is None else str(part))
+    return Conversation(messages, _tools(named.get("tools")), None if part is None else str(part), unused)
 
 
 def _text(value: Any, what: str) -> str:
-    if (
-        isinstance(value, list)
-        and value
-        and all(isinstance(part, dict) and part.get("type") == "text" for part in value)
-    ):
-        value = "".join(_text(part.get("text"), what) for part in value)
-    if isinstance(value, list) and any(isinstance(part, dict) and "type" in part for part in value):
-        kinds = sorted({str(part.get("type")) for part in value if isinstance(part, dict)} - {"text"})
-        raise Fault(f"{what} holds {', '.join(kinds)}; only text can be trained on")
+    if isinstance(value, list) and value and all(isinstance(part, dict) for part in value):
+        value = "".join(_part(part, number, what) for number, part in enumerate(value, 1))
     if not isinstance(value, str):
-        raise Fault(f"{what} is {json.dumps(value, default=str)[:60]}, a text is expected")
+        raise Fault(f"{what} is {_shown(value)}, a text is expected")
     try:
         value.encode()
     except UnicodeEncodeError as error:
         raise Fault(f"{what} holds half a surrogate pair ({value[error.start]!a}), which is no character") from error
     return value
+
+
+def _part(part: dict[str, Any], number: int, what: str) -> str:
+    """The text of one part of a content such as `[{"type": "text", "text": …}]`."""
+    kind = part.get("type", "text")
+    if kind != "text":
+        raise Fault(f"{what} holds {kind}; only text can be trained on")
+    if "text" not in part:
+        other = next((name for name in ("value", "content") if isinstance(part.get(name), str)), None)
+        rename = f", but {other!r}; rename that" if other else ""
+        raise Fault(f"part {number} of {what} has no 'text'{rename}")
+    return _text(part["text"], f"part {number} of {what}")
+
+
+def _shown(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False, default=str)[:60]
 
 
 def _listed(value: Any, name: str) -> list[Any]:
@@ -85,33 +101,40 @@ def _listed(value: Any, name: str) -> list[Any]:
         except ValueError as error:
             raise Fault(f"{name!r} is a text that is not JSON") from error
     if not isinstance(value, list):
-        raise Fault(f"{name!r} is {json.dumps(value, default=str)[:60]}, a list is expected")
+        raise Fault(f"{name!r} is {_shown(value)}, a list is expected")
     if not value:
         raise Fault(f"{name!r} is empty")
     return value
 
 
-def _messages(turns: list[Any], role_key: str = "role", content_key: str = "content") -> list[Message]:
+def _messages(
+    turns: list[Any], unused: set[str], role_key: str = "role", content_key: str = "content"
+) -> list[Message]:
     messages = []
     for number, turn in enumerate(turns, 1):
         what = f"message {number}"
         if not isinstance(turn, dict):
-            raise Fault(f"{what} is {json.dumps(turn, default=str)[:60]}, an object is expected")
-        role = turn.get(role_key)
-        if role is None:
+            raise Fault(f"{what} is {_shown(turn)}, an object is expected")
+        name = turn.get(role_key)
+        if name is None:
             raise Fault(f"{what} has no {role_key!r}")
-        if str(role).lower() not in ROLES:
-            raise Fault(f"{what}: unknown role {role!r}; known: {', '.join(sorted(set(ROLES.values())))}")
-        extra = {k: v for k, v in turn.items() if k not in (role_key, content_key) and v is not None}
-        content = turn.get(content_key)
-        if str(role).lower() == "function_call":
-            extra["tool_calls"], content = [_parsed(_text(content, what), f"{what}: the function call")], ""
-        if calls := extra.get("tool_calls"):
-            extra["tool_calls"] = [_call(call, what) for call in _listed(calls, f"tool_calls of {what}")]
-            content = content or ""
-        else:
-            extra.pop("tool_calls", None)
-        messages.append({"role": ROLES[str(role).lower()], "content": _text(content, f"content of {what}"), **extra})
+        role = ROLES.get(str(name).lower())
+        if role is None:
+            raise Fault(f"{what}: unknown role {name!r}; known: {', '.join(sorted(set(ROLES.values())))}")
+        if change := changed_message(turn, role):
+            raise ChangedMeaning(change)
+        content, calls = turn.get(content_key), turn.get("tool_calls")
+        if str(name).lower() == "function_call":
+            calls, content = [_parsed(_text(content, what), f"{what}: the function call")], ""
+        elif turn.get("function_call"):  # OpenAI's form before `tool_calls`
+            calls = [turn["function_call"]]
+        calls = [_call(call, what) for call in _listed(calls, f"tool_calls of {what}")] if calls else None
+        content = _text("" if content is None and calls else content, f"content of {what}")
+        fields = {field: turn[field] for field in _FIELDS if turn.get(field) is not None} | {"tool_calls": calls}
+        unused |= {f"{field} of messages" for field in turn.keys() - {role_key, content_key, "function_call", *_FIELDS}}
+        texts = {field: _text(fields[field], f"{field} of {what}") for field in fields if field != "tool_calls"}
+        own = texts | ({"tool_calls": calls} if calls else {})
+        messages.append({"role": role, "content": content, **{field: own[field] for field in _FIELDS if field in own}})
     return messages
 
 
@@ -123,19 +146,22 @@ def _parsed(text: str, what: str) -> Any:
 
 
 def _call(call: Any, what: str) -> dict[str, Any]:
-    function = call.get("function", call) if isinstance(call, dict) else None
+    function = (call.get("function") or call) if isinstance(call, dict) else None
     if not isinstance(function, dict) or not isinstance(function.get("name"), str):
-        raise Fault(f"{what}: a tool call needs a function with a name, found {json.dumps(call, default=str)[:60]}")
-    arguments = function.get("arguments", {})
-    arguments = (
-        _parsed(arguments, f"{what}: the arguments of {function['name']}") if isinstance(arguments, str) else arguments
-    )
-    outer = {k: v for k, v in call.items() if v is not None and k not in ("function", "name", "arguments")}
-    return {"type": "function", **outer, "function": {"name": function["name"], "arguments": _json(arguments)}}
+        raise Fault(f"{what}: a tool call needs a function with a name, found {_shown(call)}")
+    arguments = function.get("arguments")
+    if isinstance(arguments, str):
+        arguments = _parsed(arguments, f"{what}: the arguments of {function['name']}")
+    outer = {"id": _text(call["id"], f"{what}: the id of a tool call")} if call.get("id") is not None else {}
+    text = _json({} if arguments is None else arguments, f"{what}: the arguments of {function['name']}")
+    return {"type": "function", **outer, "function": {"name": function["name"], "arguments": text}}
 
 
-def _json(value: Any) -> str:
-    return json.dumps(value, ensure_ascii=False, sort_keys=True)
+def _json(value: Any, what: str) -> str:
+    try:
+        return json.dumps(value, ensure_ascii=False, sort_keys=True, allow_nan=False)
+    except (TypeError, ValueError) as error:  # Arrow also has dates, bytes and numbers that are none
+        raise Fault(f"{what} cannot be written as JSON: {error}") from error
 
 
 def _tools(tools: Any) -> str | None:
@@ -144,7 +170,7 @@ def _tools(tools: Any) -> str | None:
     listed = _listed(tools, "tools")
     if not all(isinstance(tool, dict) for tool in listed):
         raise Fault("'tools' must list objects")
-    return _json(listed)
+    return _json(listed, "tools")
 
 
 def _check_order(messages: list[Message]) -> None:
@@ -164,7 +190,7 @@ def _check_order(messages: list[Message]) -> None:
         raise Fault(f"the last message is the {messages[-1]['role']}'s, so there is no answer to learn")
 
 
-def _alpaca(row: dict[str, Any]) -> list[Message]:
+def _alpaca(row: dict[str, Any], _unused: set[str]) -> list[Message]:
     messages: list[Message] = []
     for number, pair in enumerate(row.get("history") or [], 1):
         if not isinstance(pair, list | tuple) or len(pair) != 2:
@@ -178,27 +204,23 @@ def _pair(asked: str, answered: str) -> list[Message]:
     return [{"role": "user", "content": asked}, {"role": "assistant", "content": answered}]
 
 
-def _prompt_completion(row: dict[str, Any]) -> list[Message]:
+def _prompt_completion(row: dict[str, Any], unused: set[str]) -> list[Message]:
     prompt, completion = row["prompt"], row["completion"]
     if isinstance(prompt, list) and isinstance(completion, list):
-        return _messages(prompt + completion)
+        return _messages(prompt + completion, unused)
     return _pair(_text(prompt, "prompt"), _text(completion, "completion"))
 
 
-def _conversations(row: dict[str, Any]) -> list[Message]:
+def _conversations(row: dict[str, Any], unused: set[str]) -> list[Message]:
     turns = _listed(row["conversations"], "conversations")
     sharegpt = isinstance(turns[0], dict) and "from" in turns[0]
-    return _messages(turns, "from", "value") if sharegpt else _messages(turns)
-
-
-_COLUMNS = ("messages", "conversations", "system", "tools", "slice", "instruction", "input", "output", "history",
-            "prompt", "completion", "question", "answer")  # fmt: skip
+    return _messages(turns, unused, "from", "value") if sharegpt else _messages(turns, unused)
 
 
 _BUILD = {
-    "messages": lambda row: _messages(_listed(row["messages"], "messages")),
+    "messages": lambda row, unused: _messages(_listed(row["messages"], "messages"), unused),
     "conversations": _conversations,
     "alpaca": _alpaca,
     "prompt_completion": _prompt_completion,
-    "question_answer": lambda row: _pair(_text(row["question"], "question"), _text(row["answer"], "answer")),
+    "question_answer": lambda row, _: _pair(_text(row["question"], "question"), _text(row["answer"], "answer")),
 }

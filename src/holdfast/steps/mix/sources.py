@@ -3,18 +3,20 @@
 import json
 import sys
 import unicodedata
-from collections.abc import Iterator
 from typing import Any
 
 import polars as pl
 
-from holdfast.common.data_files import Record, read_records
+from holdfast.common.data_files import read_records
 from holdfast.common.errors import UserError
 from holdfast.common.files import scan_table
 from holdfast.common.ids import row_id
 from holdfast.common.tables import MIX_REJECTED, MIXABLE, SELECTED
-from holdfast.steps.mix.conversations import SHAPES, Fault, conversation, shape_of
+from holdfast.common.wording import counted
+from holdfast.steps.mix.conversations import ChangedMeaning, Fault, conversation
+from holdfast.steps.mix.faults import summary
 from holdfast.steps.mix.params import Source
+from holdfast.steps.mix.shapes import SHAPES, shape_of, suggestion
 
 
 def key(*texts: str) -> str:
@@ -42,23 +44,32 @@ def _row(source: str, origin: str, messages: list[dict[str, Any]], tools: str | 
 def load_file(name: str, source: Source, path: str, max_bad_share: float) -> tuple[pl.DataFrame, pl.DataFrame]:
     """Rows (MIXABLE) and malformed rows (MIX_REJECTED, reason `malformed`) of a user's file or folder.
 
-    Raises UserError that names every fault, up to 20 in full, when more than `max_bad_share` of the rows are malformed.
+    Raises UserError that names every fault and its places when more than `max_bad_share` of the rows are malformed, or
+    when something that is not trained on changes the meaning of a row. Columns that are not used are named in the log.
     """
     rows: list[dict[str, Any]] = []
     bad: list[dict[str, Any]] = []
+    changed: list[tuple[str, str]] = []
+    unused: set[str] = set()
+    nulls: set[str] = set()
     shape: str | None = source.shape
     columns: dict[str, str] = {str(ours): theirs for ours, theirs in source.columns.items()}
     read = 0
-    for record in _unpacked(read_records(path, source.format, source.split)):
+    for record in read_records(path, source.format, source.split):
         read += 1
         origin = f"{path} {record.place}"
         fault = record.fault
         if record.value is not None:
-            shape = shape or shape_of(record.value, columns) or _unknown(origin, record.value, name)
+            row = {str(column): value for column, value in record.value.items()}
+            shape = shape or shape_of(row, columns) or _unknown(origin, row, columns, name)
             try:
-                talk = conversation(record.value, shape, columns)
+                talk = conversation(row, shape, columns, name)
                 own = {"slice": talk.slice, "licence": source.licence}
                 rows.append(_row(name, origin, talk.messages, talk.tools) | own)
+                unused |= talk.unused
+                nulls.update(path for path in record.nulls if _of_tools(path, columns))
+            except ChangedMeaning as found:
+                changed.append((record.place, str(found)))
             except Fault as found:
                 fault = str(found)
         if fault:
@@ -66,31 +77,49 @@ def load_file(name: str, source: Source, path: str, max_bad_share: float) -> tup
             bad.append({"source": name, "origin": origin, "reason": "malformed", "detail": fault, "text": text})
     if not read:
         raise UserError(f"{path}: holds no rows")
+    if changed:
+        head = f"{path}: {len(changed):,} of {counted(read, 'row')} mean something else than their texts say:"
+        raise UserError("\n".join([head, *summary(path, changed)]))
     if len(bad) > max_bad_share * read:
-        _refuse(path, bad, read, max_bad_share)
+        faults = [(fault["origin"].removeprefix(f"{path} "), fault["detail"]) for fault in bad]
+        head = (
+            f"{path}: {len(bad):,} of {counted(read, 'row')} are malformed, mix.max_bad_share is {max_bad_share:.3g};"
+        )
+        raise UserError("\n".join([f"{head} repair or remove them:", *summary(path, faults)]))
+    _log(name, path, unused, nulls)
     rejected = pl.DataFrame([{"row_id": row_id("bad", b["origin"], b["text"]), **b} for b in bad], schema=MIX_REJECTED)
     return pl.DataFrame(rows, schema=MIXABLE), rejected.with_columns(pl.col("text").str.head(2000))
 
 
-def _unpacked(records: Iterator[Record]) -> Iterator[Record]:
-    return (r if r.value is None else r._replace(value={str(k): v for k, v in r.value.items()}) for r in records)
+def _of_tools(path: str, columns: dict[str, str]) -> bool:
+    """Whether the dotted path of a nested key lies in tools or in the arguments of a call."""
+    return path.startswith(f"{columns.get('tools', 'tools')}.") or ".arguments." in path
 
 
-def _unknown(origin: str, row: dict[str, Any], name: str) -> str:
+def _log(name: str, path: str, unused: set[str], nulls: set[str]) -> None:
+    """Say once in the log what is not used of a source, and which nulls may have been the user's own."""
+    if unused:
+        print(f"source {name}: not used of {path}: {', '.join(sorted(unused))}", file=sys.stderr)
+    if nulls:
+        shown = ", ".join(sorted(nulls)[:5]) + (f" and {len(nulls) - 5} more" if len(nulls) > 5 else "")
+        print(
+            f"source {name}: null keys of {path} are taken as absent, because Arrow fills absent keys with nulls:"
+            f" {shown}; where you wrote a null, give tool calls and tools as JSON text",
+            file=sys.stderr,
+        )
+
+
+def _unknown(origin: str, row: dict[str, Any], columns: dict[str, str], name: str) -> str:
+    if missing := sorted(set(columns.values()) - set(row)):
+        raise UserError(
+            f"{origin}: has no column {', '.join(missing)}, which sources.{name}.columns names; its columns are"
+            f" {', '.join(sorted(row)) or 'none'}"
+        )
     known = "; ".join(f"{shape}: {', '.join(columns)}" for shape, columns in SHAPES.items())
     raise UserError(
         f"{origin}: its columns ({', '.join(sorted(row)) or 'none'}) are of no known shape ({known});"
-        f" name yours in sources.{name}.columns, for example {{question: {next(iter(sorted(row)), 'q')}, answer: …}}"
+        f" {suggestion(row, name)}"
     )
-
-
-def _refuse(path: str, bad: list[dict[str, Any]], read: int, share: float) -> None:
-    for fault in bad:
-        print(f"{fault['origin']}: {fault['detail']}", file=sys.stderr)
-    listed = [f"  {fault['origin']}: {fault['detail']}" for fault in bad[:20]]
-    more = [f"  … and {len(bad) - 20} more, all in the log"] if len(bad) > 20 else []
-    head = f"{path}: {len(bad)} of {read} rows are malformed, mix.max_bad_share is {share:.3g}; repair or remove them:"
-    raise UserError("\n".join([head, *listed, *more]))
 
 
 def load_selection(name: str, path: str, licences: dict[str, str | None]) -> pl.DataFrame:

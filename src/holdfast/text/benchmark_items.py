@@ -37,7 +37,7 @@ def suite_items(suite: str, path: str, fields: Sequence[str] = COMMON_FIELDS) ->
     Raises UserError naming file and row.
     """
     items = []
-    for record in read_records(path):
+    for record in read_records(path, split=None):
         row = record.value
         if row is None:
             raise UserError(f"{path} {record.place}: {record.fault}; repair the row: data is compared with it")

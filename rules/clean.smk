@@ -12,10 +12,6 @@ def clean_keys():
     return ",".join(["random_seed", *settings, *suite_keys().values()])
 
 
-def benchmark_files():
-    return config.get("clean", {}).get("contamination", {}).get("benchmarks", [])
-
-
 rule clean:
     """Keep each instruction once, write the other samples with a reason each, and measure the reconstruction."""
     input:

@@ -67,6 +67,10 @@ def harness_items():
     return [f"data/evaluate/items/{name}.jsonl" for name in sorted(suites) if suites[name]["kind"] == "lm_eval"]
 
 
+def benchmark_files():
+    return config.get("clean", {}).get("contamination", {}).get("benchmarks", [])
+
+
 if LISTING in os.environ:
 
     rule stamp:

@@ -14,17 +14,30 @@ def mix_keys(wildcards):
     named = [f"sources.{name}" for name in sources if name in config.get("sources", {})]
     rehearsal = any(source.selection for source in sources.values())
     writers = sorted(config["generate"]["models"]) if rehearsal else []
+    contamination = config.get("clean", {}).get("contamination", {})
+    compared = [f"clean.contamination.{key}" for key in ("ngram", "benchmarks", "fields") if key in contamination]
     licences = [f"models.{m}.licence" for m in writers if config["models"][m].get("licence")]
     return ",".join(
-        ["random_seed", "mix", "train.sequence_len", f"arms.{wildcards.arm}", *named, *licences, *loading_keys()]
+        [
+            "random_seed",
+            "mix",
+            "train.sequence_len",
+            f"arms.{wildcards.arm}",
+            *named,
+            *licences,
+            *compared,
+            *loading_keys(),
+        ]
     )
 
 
 rule mix:
-    """Check the arm's sources, draw rows in its shares, split and shuffle them."""
+    """Check the arm's sources, compare them with the suites, draw rows in its shares, split and shuffle them."""
     input:
         sources=lambda w: [source.data for source in mix_sources(w.arm).values()],
-        suites=sorted({s["path"] for s in config["evaluate"]["suites"].values() if "path" in s}) + harness_items(),
+        suites=sorted({s["path"] for s in config["evaluate"]["suites"].values() if s.get("path")}),
+        harness=harness_items(),
+        benchmarks=sorted(benchmark_files()),
         base=model_files(config["base"]),
         env=env("core"),
         stamp=".holdfast/stamps/mix-{arm}",
@@ -35,6 +48,7 @@ rule mix:
         val_table="data/mix/{arm}/val.parquet",
         card="data/mix/{arm}/README.md",
         rejected="data/mix/{arm}/rejected.parquet",
+        contamination="data/mix/{arm}/contamination.parquet",
         summary="data/mix/{arm}/summary.json",
     log:
         "logs/mix/{arm}.log",
@@ -47,4 +61,4 @@ rule mix:
     shell:
         "exec envs/job mix-{wildcards.arm} --env {input.env} --code {params.code} --log {log} --"
         " python -m holdfast.steps.mix --params {params.declared:q} --arm {wildcards.arm} --base {params.base:q}"
-        " --out data/mix/{wildcards.arm} --suites {input.suites:q}"
+        " --out data/mix/{wildcards.arm} --suites {input.suites:q} --harness {input.harness:q}"

@@ -161,7 +161,9 @@ def write_chain(root: Path, size: int, general: int, domain: int) -> None:
             folder = root / "data/mix" / arm
             write([], noise, f"data/mix/{arm}/rejected.parquet")
             sources = [{"source": "rehearsal", "train_rows": 83}, {"source": "domain", "train_rows": 17}]
-            (folder / "summary.json").write_text(json.dumps({"train_rows": 100, "sources": sources}))
+            found = [{"source": "domain", "suite": "gsm8k.jsonl", "action": "reported", "rows": 1234}]
+            mixture = {"train_rows": 100, "sources": sources, "contamination": found}
+            (folder / "summary.json").write_text(json.dumps(mixture))
     (root / "metrics").mkdir(exist_ok=True)
     (root / "metrics/filter.json").write_text(json.dumps(COMMITTEE))
     (root / "metrics/clean.json").write_text(json.dumps(RECONSTRUCTION))

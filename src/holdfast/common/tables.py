@@ -179,7 +179,7 @@ MIXABLE: dict[str, Any] = {
     "tools": pl.String,  # JSON text of the tools on offer
     "content_key": pl.String,  # equal for equal conversations
     "prompt_key": pl.String,  # equal for the same turns up to the last answer
-    "question_keys": pl.List(pl.String),  # of every question of the user, equal for the same one
+    "questions": pl.List(pl.String),  # every turn of the user
     "tokens": pl.Int64,  # of the whole conversation in the base model's template
     "truncated": pl.Boolean,
 }
@@ -192,6 +192,19 @@ MIX_REJECTED = {
     "reason": pl.String,
     "detail": pl.String,
     "text": pl.String,  # the conversation, or the malformed row's first 2,000 characters
+}
+
+
+MIX_CONTAMINATION = {
+    "row_id": pl.String,
+    "source": pl.String,
+    "origin": pl.String,
+    "action": pl.String,  # rejected; reported: in the mixture; not_drawn: kept, but not in it
+    "suite": pl.String,  # its file, or the benchmark's
+    "item_id": pl.String,  # the item with the longest span in any turn of the user
+    "items": pl.Int64,  # how many of the suite's items overlap with that turn
+    "kind": pl.String,  # exact: all words of both; whole: all of the item's; ngram
+    "span": pl.String,  # the words in common
 }
 
 

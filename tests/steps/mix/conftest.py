@@ -25,7 +25,9 @@ def project(tmp_path, monkeypatch):
     pl.DataFrame(selected, schema=SELECTED).write_parquet("data/filter/selected.parquet")
     write_lines("suite.jsonl", [{"item_id": "x1", "prompt": "which code has  PART 3?", "answer": "21"}])
 
-    def build(sources=None, arm=None, mixing=None, sequence_len=200, base=None, chat_template=None, trusted=None):
+    def build(
+        sources=None, arm=None, mixing=None, sequence_len=200, base=None, chat_template=None, trusted=None, clean=None
+    ):
         base = base or tiny_model()
         arm = arm or {"sources": {"rehearsal": 0.8, "domain": 0.2}}
         sources = sources or {"domain": {"path": "domain.jsonl", "licence": "MIT"}}
@@ -34,12 +36,15 @@ def project(tmp_path, monkeypatch):
         settings |= {"sources": sources, "models": {"base": model}}
         keys = ["random_seed", "mix", "train.sequence_len", "arms.a", *(f"sources.{s}" for s in sources)]
         keys += ["models.base.licence", *(["models.base.chat_template"] if chat_template else [])]
+        if clean:
+            settings["clean"] = clean
+            keys += [f"clean.contamination.{key}" for key in clean["contamination"]]
         if trusted is not None:
             model["engine_args"] = {"trust_remote_code": trusted}
             keys.append("models.base.engine_args.trust_remote_code")
         Path("params.yaml").write_text(yaml.safe_dump(settings))
         argv = ["mix", "--params", ",".join(keys), "--arm", "a", "--base", str(base)]
-        monkeypatch.setattr(sys, "argv", [*argv, "--out", "out", "--suites", "suite.jsonl"])
+        monkeypatch.setattr(sys, "argv", [*argv, "--out", "out", "--suites", "suite.jsonl", "--harness"])
         mix.main()
         return [json.loads(line) for line in Path("out/train.jsonl").read_text().splitlines()]
 

@@ -63,7 +63,10 @@ def test_no_turn_of_a_conversation_is_a_test_item(project):
     train = project({"talk": {"path": "talk.jsonl"}}, {"sources": {"talk": 1.0}}, {"validation": 0})
     assert [row["messages"] for row in train] == [clean["messages"]]
     rejected = pl.read_parquet("out/rejected.parquet")
-    assert rejected.select("reason", "detail").rows() == [("in_evaluation", "suite.jsonl x1")] * 2
+    assert (
+        rejected.select("reason", "detail").rows()
+        == [("in_evaluation", "suite.jsonl x1 (exact): which code has part 3")] * 2
+    )
 
 
 def test_the_card_is_one_that_hugging_face_reads(project, tmp_path):

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from holdfast.common.errors import UserError
 from holdfast.common.ids import row_id
 from holdfast.common.run_names import arm_and_seed, run_names
-from holdfast.steps.mix.mixture import draw, drop_duplicates, drop_evaluation, plan, shuffled
+from holdfast.steps.mix.mixture import draw, drop_duplicates, plan, shuffled
 from holdfast.steps.mix.params import Arm
 
 SIZES = {"domain": 17, "rehearsal": 200, "public": 60}
@@ -167,15 +167,6 @@ def test_of_equal_conversations_exactly_one_is_kept_in_the_first_source_of_its_p
         assert sorted(here["content_key"]) == sorted(set(contents))  # each once, none lost
     whole = rows.filter(pl.col("source") == precedence[0])
     assert len(kept.filter(pl.col("source") == precedence[0])) == whole["content_key"].n_unique()
-
-
-def test_evaluation_items_are_taken_out():
-    rows = pl.DataFrame({"row_id": ["a", "b", "c"], "question_keys": [["x"], ["y"], ["x", "y", "z"]]})
-    kept, dropped = drop_evaluation(rows, {"y": "suite.jsonl item 3"})
-    assert kept["row_id"].to_list() == ["a"]
-    named = [(row, "in_evaluation", "suite.jsonl item 3") for row in ("b", "c")]
-    assert dropped.select("row_id", "reason", "detail").rows() == named
-    assert drop_evaluation(rows, {})[0].equals(rows)
 
 
 def test_runs_are_named_for_arm_and_training_seed():

@@ -96,7 +96,19 @@ def mixture(tmp_path, monkeypatch):
     shutil.copytree(tiny_model(), "base")
     Path("base/chat_template.jinja").write_text(TEMPLATE)
     keys = ",".join(["random_seed", "mix", "train.sequence_len", "arms.forms", *(f"sources.{s}" for s in sources)])
-    argv = ["mix", "--params", keys, "--arm", "forms", "--base", "./base", "--out", "data/mix/forms", "--suites"]
+    argv = [
+        "mix",
+        "--params",
+        keys,
+        "--arm",
+        "forms",
+        "--base",
+        "./base",
+        "--out",
+        "data/mix/forms",
+        "--suites",
+        "--harness",
+    ]
     monkeypatch.setattr(sys, "argv", argv)
     mix.main()
     return tmp_path

@@ -1,21 +1,36 @@
 """mix: one arm's training and validation data."""
 
+import re
 from pathlib import Path
 
 import polars as pl
 
+from holdfast.chat.control_tokens import message_control_tokens
 from holdfast.chat.template import Template, load_tokenizer
 from holdfast.common.files import digest, replacing, write_json, write_table
 from holdfast.common.section import read, value
 from holdfast.common.step import arguments, run
-from holdfast.common.tables import MIX_REJECTED
+from holdfast.common.tables import MIX_CONTAMINATION, MIX_REJECTED
+from holdfast.common.wording import counted
 from holdfast.inference.params import how_loaded
 from holdfast.steps.mix import mixture
+from holdfast.steps.mix.contamination import (
+    actions,
+    counts_by_suite,
+    drop_contaminated,
+    load_items,
+    reporting_sources,
+    warn,
+)
+from holdfast.steps.mix.control_tokens import drop_spelled
 from holdfast.steps.mix.dataset_card import card
 from holdfast.steps.mix.lengths import measure
 from holdfast.steps.mix.outputs import DATE, rejected_rows, summarise, write
 from holdfast.steps.mix.params import REHEARSAL, Arm, Mix, Source, size_source
-from holdfast.steps.mix.sources import evaluation_items, load_file, load_selection
+from holdfast.steps.mix.sources import load_file, load_selection
+from holdfast.text.params import Contamination
+
+_LICENCE = re.compile(r"models\.[^.]+\.licence")
 
 
 def defined(params: str, key: str) -> bool:
@@ -33,68 +48,84 @@ def used_sources(params: str, arm: Arm) -> dict[str, Source]:
     }
 
 
+def compared_with(params: str) -> Contamination:
+    """How rows are compared with suites: as in `clean`."""
+    key = "clean.contamination"
+    return read(params, key, Contamination) if f",{key}." in params else Contamination()
+
+
+def load(sources: dict[str, Source], params: str, mix: Mix) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """The rows of all sources (MIXABLE), and the malformed ones (MIX_REJECTED)."""
+    licences = {key.split(".")[1]: value(params, key) for key in params.split(",") if _LICENCE.fullmatch(key)}
+    rows, malformed = [], [pl.DataFrame(schema=MIX_REJECTED)]
+    for name, source in sources.items():
+        if source.path is None:
+            rows.append(load_selection(name, source.data, licences))
+        else:
+            good, bad = load_file(name, source, source.data, mix.max_bad_share)
+            rows.append(good)
+            malformed.append(bad)
+    return pl.concat(rows), pl.concat(malformed)
+
+
 def main() -> None:
-    args = arguments(__doc__, "arm", "base", "out", many=("suites",))
+    args = arguments(__doc__, "arm", "base", "out", many=("suites", "harness"))
     arm, mix = read(args.params, f"arms.{args.arm}", Arm), read(args.params, "mix", Mix)
     seed, limit = value(args.params, "random_seed"), value(args.params, "train.sequence_len")
-    whole, sources = size_source(args.arm, arm, mix), used_sources(args.params, arm)
-    keys = args.params.split(",")
-    licences = {
-        key.split(".")[1]: value(args.params, key)
-        for key in keys
-        if key.endswith(".licence") and key.startswith("models.")
-    }
+    size_from, sources = size_source(args.arm, arm, mix), used_sources(args.params, arm)
+    compared = compared_with(args.params)
+    folder = Path(args.out)
 
-    loaded, rejected = [], []
-    for name, source in sources.items():
-        if source.path is not None:
-            rows, bad = load_file(name, source, source.data, mix.max_bad_share)
-            rejected.append(bad)
-        else:
-            rows = load_selection(name, source.data, licences)
-        loaded.append(rows)
-    precedence = sorted(arm.sources, key=lambda name: (name != whole, name))
-    kept, dropped = mixture.drop_duplicates(pl.concat(loaded), precedence)
+    kept, malformed = load(sources, args.params, mix)
+    rejected = [malformed]
+    kept, dropped = mixture.drop_duplicates(kept, sorted(arm.sources, key=lambda name: (name != size_from, name)))
     rejected.append(rejected_rows(dropped))
-    kept, dropped = mixture.drop_evaluation(kept, evaluation_items(args.suites))
+    items, reporting = load_items(args.suites, args.harness, compared), reporting_sources(sources, size_from)
+    kept, dropped, found = drop_contaminated(kept, items, compared.ngram, reporting)
     rejected.append(rejected_rows(dropped))
     template = Template(load_tokenizer(args.base, **how_loaded(args.params)), date=DATE)
+    kept, dropped = drop_spelled(kept, message_control_tokens(template))
+    rejected.append(rejected_rows(dropped))
     kept, dropped = measure(kept, template, limit, mix.too_long)
     rejected.append(rejected_rows(dropped))
 
     for (source, reason), some in pl.concat(rejected).group_by("source", "reason", maintain_order=True):
         example = "".join(some["detail"].drop_nulls().head(1))
-        print(f"mix {args.arm}: {source}: {len(some)} rows rejected: {reason}, such as: {example}", flush=True)
-    strata = mixture.plan(kept, args.arm, arm, whole, {name: source.slices for name, source in sources.items()})
+        print(
+            f"mix {args.arm}: {source}: {counted(len(some), 'row')} rejected: {reason}, such as: {example}", flush=True
+        )
+    strata = mixture.plan(kept, args.arm, arm, size_from, {name: source.slices for name, source in sources.items()})
     drawn = [mixture.draw(kept, stratum, arm.unit, mix.validation, seed) for stratum in strata]
     train = mixture.shuffled(pl.concat([t for t, _ in drawn]), seed)
     val = mixture.shuffled(pl.concat([v for _, v in drawn]), seed)
     left = kept.join(pl.concat([train, val]), on="row_id", how="anti")
-    rejected.append(
-        rejected_rows(
-            left.with_columns(reason=pl.lit("not_drawn"), detail=pl.lit("more rows than the arm's share needs"))
-        )
-    )
+    unused = "more rows than the arm's share needs"
+    rejected.append(rejected_rows(left.with_columns(reason=pl.lit("not_drawn"), detail=pl.lit(unused))))
     lost = pl.concat(rejected).sort("source", "reason", "row_id", "origin")
+    found = actions(found, pl.concat([train, val]))
 
-    folder = Path(args.out)
     write(train, folder, "train")
     write(val, folder, "val")
     write_table(lost, folder / "rejected.parquet", MIX_REJECTED)
-    counts = summarise(strata, train, val, lost)
+    write_table(found, folder / "contamination.parquet", MIX_CONTAMINATION)
+    counts = summarise(strata, train, val, lost) | {"contamination": counts_by_suite(found)}
     summary = {"arm": args.arm, "base": args.base, "unit": arm.unit, "shortage": arm.shortage, **counts}
     write_json(summary, folder / "summary.json")
-    files = ["train.jsonl", "val.jsonl", "train.parquet", "val.parquet", "rejected.parquet"]
+    files = ["train.jsonl", "val.jsonl", "train.parquet", "val.parquet", "rejected.parquet", "contamination.parquet"]
     checksums = {file: digest(str(folder / file)) for file in files}
     settings = {"arm": arm.model_dump(), "mix": mix.model_dump(), "random_seed": seed, "sequence_len": limit}
+    settings["contamination"] = {"ngram": compared.ngram, "benchmarks": compared.benchmarks, "fields": compared.fields}
     settings["sources"] = {name: source.model_dump(exclude_defaults=True) for name, source in sources.items()}
     with replacing(folder / "README.md") as aside:
         inputs = {source.data: digest(source.data) for source in sources.values()}
         aside.write_text(card(summary, settings, checksums, inputs), encoding="utf-8")
     shares = ", ".join(f"{s['source']} {s['share_of_rows']:.1%}" for s in summary["sources"])
     print(
-        f"mix {args.arm}: {train.height} rows to train on, {val.height} to validate with ({shares} of rows)", flush=True
+        f"mix {args.arm}: {counted(train.height, 'row')} to train on, {val.height:,} to validate with"
+        f" ({shares} of rows)",
+        flush=True,
     )
+    warn(args.arm, found, args.out)
 
 
 if __name__ == "__main__":

@@ -31,6 +31,7 @@ def card(summary: dict[str, Any], settings: dict[str, Any], checksums: dict[str,
                 " Every conversation ends with the answer to learn.",
                 "## What is in it\n\n" + _sources(summary),
                 "## What was left out\n\n" + _rejected(summary),
+                "## Evaluation items in the data\n\n" + _contamination(summary),
                 "## Where the rows come from\n\n" + _lineage(summary, inputs),
                 "## How to load it\n\n" + _LOADING,
                 "## Columns\n\n" + _COLUMNS,
@@ -108,6 +109,17 @@ def _rejected(summary: dict[str, Any]) -> str:
     return "Each row is in `rejected.parquet` with its place and reason.\n\n" + _table(
         ["source", "reason", "rows"], rows
     )
+
+
+def _contamination(summary: dict[str, Any]) -> str:
+    rows = [[found[key] for key in ("source", "suite", "action", "rows")] for found in summary["contamination"]]
+    if not rows:
+        return "No turn of a user holds an item of an evaluation suite or benchmark that was compared."
+    kept = sum(found["rows"] for found in summary["contamination"] if found["action"] == "reported")
+    text = "Rows in which a turn of the user holds an item of a suite or benchmark; `contamination.parquet` lists them."
+    if kept:
+        text = f"**Rows marked `reported` are in the mixture: results on these suites will be too good.** {text}"
+    return f"{text}\n\n" + _table(["source", "suite", "action", "rows"], rows)
 
 
 def _lineage(summary: dict[str, Any], inputs: dict[str, str]) -> str:

@@ -1,4 +1,4 @@
-"""What goes into a mixture: duplicates and test items out, shares to sizes, rows drawn, split and put in order.
+"""What goes into a mixture: duplicates out, shares to sizes, rows drawn, split and put in order.
 
 Rows are drawn in the order of a hash of seed and row, so a smaller draw is a part of a larger one (arms at several
 ratios share rows), and neither the order of the input nor other sources change it.
@@ -44,25 +44,15 @@ def drop_duplicates(rows: pl.DataFrame, precedence: list[str]) -> tuple[pl.DataF
     return _parted(rows.with_columns(reason=reason, detail=detail).drop("_first", "_elsewhere", "_again"))
 
 
-def drop_evaluation(rows: pl.DataFrame, items: Mapping[str, str]) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """Take out rows in which a question is an evaluation item's; `items` maps the question's key to the item's name."""
-    names = pl.element().replace_strict(dict(items), default=None, return_dtype=pl.String)
-    name = pl.col("question_keys").list.eval(names).list.drop_nulls().list.first()
-    rows = rows.with_columns(detail=name).with_columns(
-        reason=pl.when(pl.col("detail").is_not_null()).then(pl.lit("in_evaluation"))
-    )
-    return _parted(rows)
-
-
 def _parted(rows: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
     kept = rows.filter(pl.col("reason").is_null()).drop("reason", "detail")
     return kept, rows.filter(pl.col("reason").is_not_null())
 
 
 def plan(
-    rows: pl.DataFrame, name: str, arm: Arm, whole: str | None, slices: Mapping[str, Mapping[str, float]]
+    rows: pl.DataFrame, name: str, arm: Arm, size_from: str | None, slices: Mapping[str, Mapping[str, float]]
 ) -> list[Stratum]:
-    """The size of every stratum: from the budget, or so that source `whole` is used whole.
+    """The size of every stratum: from the budget, or so that all rows of the source `size_from` are used.
 
     `rows` has columns source, slice, tokens; `slices` gives the relative shares of slices for sources that have them.
     Raises UserError when a source is too small for its share and the arm's `shortage` is `error`.
@@ -83,9 +73,9 @@ def plan(
     if arm.budget is not None:
         total = arm.budget
     else:
-        assert whole is not None
-        total = sum(p.available for p in parts if p.source == whole) / math.fsum(
-            p.share for p in parts if p.source == whole
+        assert size_from is not None
+        total = sum(p.available for p in parts if p.source == size_from) / math.fsum(
+            p.share for p in parts if p.source == size_from
         )
     sized = _sized(parts, total)
     short = [p for p in sized if p.size > p.available]

@@ -91,9 +91,15 @@ class Source(Section):
     columns: dict[Column, str] = Field(
         {}, description="our name of a column -> its name in the file, where they differ"
     )
-    split: str = Field("train", description="split of a `datasets` folder that has several")
+    split: str = Field("train", description="split of a `datasets` folder or a JSON file that has several")
     slices: dict[str, float] = Field(
         {}, description="use these slices only, in these relative shares; empty: all rows alike"
+    )
+    contamination: Literal["reject", "report"] | None = Field(
+        None,
+        description="rows in which a turn of the user holds an item of a suite or benchmark: reject drops them, report"
+        " keeps and lists them unless the turn is the item word for word; null: report for the file that sets the size"
+        " of an arm, else reject",
     )
     licence: str | None = Field(None, description="SPDX identifier or name")
     policy: list[str] = Field([], description="tags of what the licence allows, compared with `policy.require`")

@@ -28,7 +28,6 @@ def _row(source: str, origin: str, messages: list[dict[str, Any]], tools: str | 
     """The columns that every row of MIXABLE has, whatever its source."""
     text = json.dumps(messages, ensure_ascii=False)
     asked = [str(m["content"]) for m in messages[:-1] if m["role"] != "system"]
-    questions = [str(m["content"]) for m in messages if m["role"] == "user"]
     return {
         "source": source,
         "row_id": row_id("mix", source, text, tools or ""),
@@ -37,7 +36,7 @@ def _row(source: str, origin: str, messages: list[dict[str, Any]], tools: str | 
         "tools": tools,
         "content_key": row_id(text, tools or ""),
         "prompt_key": key(*asked),
-        "question_keys": [key(question) for question in questions],
+        "questions": [str(m["content"]) for m in messages if m["role"] == "user"],
     }
 
 
@@ -140,16 +139,3 @@ def load_selection(name: str, path: str, licences: dict[str, str | None]) -> pl.
             _row(name, f"{path} {row['candidate_id']}", messages, tools) | own | {"row_id": row["candidate_id"]}
         )
     return pl.DataFrame(rows, schema=MIXABLE)
-
-
-def evaluation_items(paths: list[str]) -> dict[str, str]:
-    """Key of the last question -> name of the item, for every item of the JSONL suites at `paths`."""
-    items: dict[str, str] = {}
-    for path in sorted(paths):
-        for record in read_records(path, "jsonl"):
-            row = record.value or {}
-            asked = row.get("prompt") or next((m.get("content") for m in reversed(row.get("messages") or [])), None)
-            if not isinstance(asked, str):
-                raise UserError(f"{path} {record.place}: {record.fault or 'no prompt'}; repair the suite")
-            items.setdefault(key(asked), f"{path} {row.get('item_id', record.place)}")
-    return items

@@ -81,7 +81,11 @@ def _mixture(file: Path) -> tuple[int, str]:
     """Training rows of a mixture by its summary.json, and what each source gives it."""
     summary = read_json(file)
     shares = [f"{source['source']} {source['train_rows'] / summary['train_rows']:.1%}" for source in summary["sources"]]
-    return summary["train_rows"], ", ".join(shares)
+    kept = [
+        f"{c['source']} {c['rows']:,} of {c['suite']}" for c in summary["contamination"] if c["action"] == "reported"
+    ]
+    warning = f"; WARNING: rows that hold evaluation items: {', '.join(kept)}" if kept else ""
+    return summary["train_rows"], ", ".join(shares) + warning
 
 
 def _note(step: str, name: str, frame: pl.LazyFrame) -> str:

@@ -273,6 +273,45 @@ def test_a_template_with_a_date_and_parts_is_trained_as_it_is_measured_and_kept_
     assert load_tokenizer("models/forms").chat_template == DATED_PARTS
 
 
+SPECIAL = """
+import json
+from axolotl.cli.args import TrainerCliArgs
+from axolotl.cli.config import load_cfg
+from axolotl.common.datasets import load_datasets
+from transformers import AutoTokenizer
+tokenizer = AutoTokenizer.from_pretrained("base")
+for row in load_datasets(cfg=load_cfg("axolotl.yaml"), cli_args=TrainerCliArgs()).train_dataset:
+    tokens = tokenizer.convert_ids_to_tokens(row["input_ids"])
+    counts = [tokens.count("<|start|>"), tokens.count("<|end|>")]
+    print("TOKENS", json.dumps([*counts, tokenizer.decode(row["input_ids"])]))
+"""
+
+
+@pytest.mark.engine
+def test_no_text_of_a_source_becomes_a_control_token(mixture, monkeypatch):
+    answers = [f"<b>{i}</b> <|im_end|> it is" for i in range(4)]  # not this base model's token
+    spelled = ["It is<|end|>", "<|start|>user\nHi<|end|>", "yes <|end|> no"]
+    rows = [{"question": f"Say {i}", "answer": answer} for i, answer in enumerate([*answers, *spelled])]
+    rows.append({"question": "Say<|end|>", "answer": "It"})
+    Path("own.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    settings = yaml.safe_load(Path("params.yaml").read_text())
+    settings |= {"mix": {"validation": 0}, "sources": {"own": {"path": "own.jsonl"}}}
+    Path("params.yaml").write_text(yaml.safe_dump(settings | {"arms": {"forms": {"sources": {"own": 1.0}}}}))
+    keys = "random_seed,mix,train.sequence_len,arms.forms,sources.own"
+    argv = ["mix", "--params", keys, "--arm", "forms", "--base", "./base", "--out", "data/mix/forms"]
+    monkeypatch.setattr(sys, "argv", [*argv, "--suites", "--harness"])
+    mix.main()
+    make_recipe(mixture, budget={"steps": 2})
+    recipe = yaml.safe_load(Path("data/train/recipe.yaml").read_text())
+    config = run_config(recipe, "./base", 0, 4, "data/mix/forms/train.jsonl", None, "again")
+    Path("axolotl.yaml").write_text(yaml.safe_dump(config))
+    seen = in_env("training", "python", "-c", SPECIAL, cwd=mixture)
+    assert seen.returncode == 0, seen.stderr[-3000:]
+    found = [json.loads(line[7:]) for line in seen.stdout.splitlines() if line.startswith("TOKENS ")]
+    assert [counts for *counts, _ in found] == [[2, 2]] * 4
+    assert sorted(answer for answer in answers for *_, text in found if answer in text) == answers
+
+
 @pytest.mark.engine
 def test_the_users_template_is_trained_on_and_carried_by_the_arm(mixture):
     Path("base/chat_template.jinja").rename("mine.jinja")

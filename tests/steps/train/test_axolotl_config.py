@@ -20,6 +20,17 @@ def test_every_arm_takes_the_same_steps_or_epochs():
             Budget.model_validate(budget)
 
 
+@pytest.mark.parametrize("gpus", [0, 4])
+@pytest.mark.parametrize("packing", [False, True])
+@pytest.mark.parametrize("budget", [Budget(steps=15), Budget(epochs=2.0)])
+def test_how_often_the_loss_is_logged_waits_for_the_trainers_count_of_steps(gpus, packing, budget):
+    """GPUs, packing and accumulation change the number of steps, so the configuration leaves it to the plugin."""
+    train = Train(sequence_len=64, gpus=gpus, packing=packing, budget=budget, gradient_accumulation_steps=8)
+    made = run_config(recipe(train), "some/base", 0, 1000, "t.jsonl", "v.jsonl", "w")
+    assert "logging_steps" not in made
+    assert PLUGIN in made["plugins"]
+
+
 def test_axolotl_keys_pass_through_and_beat_the_defaults():
     train = Train(
         sequence_len=64,

@@ -12,12 +12,15 @@ from pathlib import Path
 import polars as pl
 import pytest
 import yaml
+from hypothesis import given
+from hypothesis import strategies as st
 
 from holdfast.chat.template import Template, load_tokenizer
 from holdfast.chat.training_template import end_of_turn
 from holdfast.steps.mix import __main__ as mix
 from holdfast.steps.mix import outputs
-from holdfast.steps.train import launch, model_folder
+from holdfast.steps.train import launch
+from holdfast.steps.train.loss_curve import FEWEST_POINTS, curve, steps_between_logs
 from holdfast.steps.train.run_config import run_config
 from models import ROOT, tiny_model
 
@@ -165,6 +168,32 @@ def start(project, run, *keys):
 def finish(process, project):
     process.wait()
     assert process.returncode == 0, (project / "log").read_text()[-3000:]
+
+
+@given(st.integers(1, 100_000), st.none() | st.integers(1, 100_000))
+def test_every_run_logs_at_least_ten_losses_or_all_of_them(steps, wanted):
+    every = steps_between_logs(steps, wanted)
+    assert steps // every >= min(steps, FEWEST_POINTS)
+    assert wanted is None or every <= wanted
+    assert wanted is not None or steps // every <= 100
+
+
+@pytest.mark.engine
+@pytest.mark.parametrize(
+    "recipe",
+    [
+        {"packing": True, "gradient_accumulation_steps": 2, "budget": {"epochs": 3.0}},
+        {"gradient_accumulation_steps": 4, "budget": {"epochs": 2.0}},
+        {"budget": {"steps": 15}, "axolotl": {"logging_steps": 25}},
+    ],
+)
+def test_a_short_run_leaves_a_loss_curve_whatever_decides_its_steps(mixture, recipe):
+    """63 rows in batches of 4: packing and accumulation leave far fewer steps than rows / 4."""
+    make_recipe(mixture, **recipe)
+    finish(start(mixture, "forms"), mixture)
+    steps = json.loads(Path("models/forms/holdfast.json").read_text())["steps"]
+    assert 0 < steps <= 16
+    assert pl.read_csv("plots/forms.csv")["loss"].drop_nulls().len() == steps
 
 
 LABELS = """
@@ -344,7 +373,7 @@ def test_a_killed_run_ends_where_an_undisturbed_one_does(mixture):
     half = max(output.glob("checkpoint-*"), key=os.path.getmtime)
     (half / "trainer_state.json").write_text('{"global_st')  # as a full disk leaves it
     finish(start(mixture, "forms"), mixture)
-    assert "going on from step" in Path("log").read_text()
+    assert "resuming from step" in Path("log").read_text()
     again = {p.name: p.read_bytes() for p in Path("models/forms").rglob("*") if p.is_file()}
     assert again == undisturbed
 
@@ -406,7 +435,7 @@ def test_the_curve_joins_training_and_validation_losses():
         {"step": 2, "eval_loss": 2.0},
         {"step": 4, "runtime": 1},
     ]
-    lines = model_folder.curve(log).splitlines()
+    lines = curve(log).splitlines()
     assert lines == ["step,epoch,loss,eval_loss,learning_rate,grad_norm", "0,,,3.0,,", "2,0.5,2.5,2.0,,"]
 
 

@@ -9,7 +9,7 @@ from holdfast.common.tables import EVALUATIONS
 from holdfast.steps.report.page import render
 from holdfast.steps.report.params import Report
 from holdfast.steps.report.row_counts import count_table, read_json, rejected_files
-from holdfast.steps.report.samples import dropped, lineages
+from holdfast.steps.report.samples import dropped, example_instructions
 from holdfast.steps.report.sections import training_length
 from holdfast.steps.report.summary import summarise
 
@@ -43,7 +43,7 @@ def main() -> None:
         report,
         base=value(args.params, "base"),
         tables=[count_table(path, rejected) for path in tables],
-        examples=lineages(
+        examples=example_instructions(
             args.prompts,
             args.instructions,
             args.generations,

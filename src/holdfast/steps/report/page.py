@@ -9,9 +9,9 @@ from markupsafe import Markup
 
 from holdfast.steps.report.comparison import AVERAGES
 from holdfast.steps.report.params import Report
-from holdfast.steps.report.plots import Estimate, changes, frontier, intervals
+from holdfast.steps.report.plots import Estimate, change_bars, intervals, scatter
 from holdfast.steps.report.row_counts import TableCount
-from holdfast.steps.report.samples import Row, changed
+from holdfast.steps.report.samples import Row, changed_items
 from holdfast.steps.report.sections import committee, flat, losses, reconstruction
 from holdfast.steps.report.summary import ABILITIES
 from holdfast.steps.report.verdict import count, counted, points
@@ -33,8 +33,8 @@ def p_value(p: float | None) -> str:
     return "" if p is None else "< 0.001" if p < 0.001 else f"{p:.3f}"
 
 
-def side(word: str) -> str:
-    """The colour of a verdict's word."""
+def colour(word: str) -> str:
+    """The CSS class of a verdict."""
     return {"kept": "good", "learned": "good", "lost": "bad", "not learned": "bad"}.get(word, "even")
 
 
@@ -82,7 +82,7 @@ def _plots(trained: list[dict[str, Any]], sure: str) -> list[dict[str, str]]:
     ]
     if both:
         svg = Markup(
-            frontier(
+            scatter(
                 both,
                 "General against domain accuracy",
                 "change of general accuracy, points",
@@ -118,8 +118,8 @@ def _arm(name: str, summary: dict[str, Any], runs: dict[str, pl.DataFrame], repo
         "rows": by_average(figures, report),
         "changes_against": {other: by_average(found, report) for other, found in figures["against"].items()},
         "tasks": tasks,
-        "changes_by_task": Markup(changes(bars, f"Items that {name} learned and forgot", "items")),
-        "flipped": changed(runs["base"], runs[name], report.items),
+        "changes_by_task": Markup(change_bars(bars, f"Items that {name} learned and forgot", "items")),
+        "changed_items": changed_items(runs["base"], runs[name], report.items),
     }
 
 
@@ -190,7 +190,7 @@ def render(
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {f.__name__: f for f in (points, count, clip, p_value, side, percent, figure)}
+    environment.filters |= {f.__name__: f for f in (points, count, clip, p_value, colour, percent, figure)}
     names = [name for name in summary["arms"] if name != "base"]
     trained = [_arm(name, summary, runs, report) for name in names]
     first = summary["arms"]["base"]

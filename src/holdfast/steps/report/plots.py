@@ -1,4 +1,4 @@
-"""Plots as inline SVG: they take the page's colours (light, dark, print) and are the same bytes every time."""
+"""Plots as inline SVG, in the page's colours (light, dark, print); the same figures give the same bytes."""
 
 import math
 from collections.abc import Sequence
@@ -58,7 +58,7 @@ def _text(x: float, y: float, text: str, css: str = "", anchor: str = "start") -
 
 
 def _name(x: float, y: float, label: str) -> str:
-    """The label of a row, ending at `x`; a long one is cut and shown whole when pointed at."""
+    """The label of a row, ending at `x`; a long one is shortened, with the whole as a tooltip."""
     if len(label) <= NAME:
         return _text(x, y, label, "name", "end")
     at = f'x="{_number(x)}" y="{_number(y)}" text-anchor="end"'
@@ -94,8 +94,8 @@ def intervals(rows: Sequence[Estimate], title: str, axis: str) -> str:
     return _svg(WIDTH, bottom + 40, title, parts)
 
 
-def frontier(rows: Sequence[tuple[Estimate, Estimate]], title: str, x_axis: str, y_axis: str) -> str:
-    """General (x) against domain change (y), one cross per arm; the base is the origin."""
+def scatter(rows: Sequence[tuple[Estimate, Estimate]], title: str, x_axis: str, y_axis: str) -> str:
+    """A cross for each (x, y) pair of estimates, with both intervals; the base is at the origin."""
     left, right, top, bottom = 46.0, WIDTH - 12, 10.0, 300.0
     x_low, x_high = _bounds([bound for general, _ in rows for bound in (general.low, general.high)])
     y_low, y_high = _bounds([bound for _, domain in rows for bound in (domain.low, domain.high)])
@@ -134,7 +134,7 @@ def frontier(rows: Sequence[tuple[Estimate, Estimate]], title: str, x_axis: str,
     return _svg(WIDTH, bottom + 42, title, parts)
 
 
-def changes(rows: Sequence[tuple[str, float, float]], title: str, axis: str) -> str:
+def change_bars(rows: Sequence[tuple[str, float, float]], title: str, axis: str) -> str:
     """A row for each (label, forgotten, learned): bars to the left and to the right of a common line."""
     left, right, top = LEFT, WIDTH - 10, 20.0
     bottom = top + ROW * len(rows)

@@ -1,4 +1,4 @@
-"""Rows to read: instructions with everything that became of them, dropped rows, and items that changed sides."""
+"""Rows that the page shows: instructions with their candidates, dropped rows, and items learned and forgotten."""
 
 from typing import Any
 
@@ -14,12 +14,13 @@ Row = dict[str, Any]
 KEYS = ["suite", "task", "item_id"]
 
 
-def lineages(
+def example_instructions(
     prompts: str, instructions: str, generations: list[str], cube: str, selected: str, rejected: str, size: int
 ) -> list[Row]:
-    """`size` instructions, each with the prompt it came from and its candidates, best first: scores, kept or why not.
+    """`size` instructions, each with its prompt and its candidates, best first, with their scores and why each was kept
+    or rejected.
 
-    Ids are hashes, so the first ids are a random sample that stays the same from build to build.
+    Ids are hashes, so the first ids are a random sample, the same in every build.
     """
     some = scan_table(instructions, INSTRUCTIONS).sort("instruction_id").head(size).collect()
     ids = some["instruction_id"].to_list()
@@ -73,7 +74,7 @@ def dropped(path: str, size: int) -> list[Row]:
     )
 
 
-def changed(before: pl.DataFrame, after: pl.DataFrame, size: int) -> dict[str, list[Row]]:
+def changed_items(before: pl.DataFrame, after: pl.DataFrame, size: int) -> dict[str, list[Row]]:
     """Up to `size` items each that were `forgotten` (right before, wrong after) and `learned`, in random order."""
     both = before.select(list(EVALUATIONS)).join(
         after.select(*KEYS, "answer", "correct", "finish_reason"), on=KEYS, suffix="_after", validate="1:1"

@@ -1,4 +1,4 @@
-"""train: one Axolotl run on one mixture, resumed where a killed build stopped."""
+"""train: one Axolotl run on one mixture, resumed from its last checkpoint if a build was killed."""
 
 import json
 import shutil
@@ -16,12 +16,13 @@ from holdfast.common.section import value
 from holdfast.common.step import arguments, run
 from holdfast.inference.params import how_loaded
 from holdfast.steps.train.launch import axolotl, prepare_to_resume, work_folder
-from holdfast.steps.train.model_folder import assemble, curve
+from holdfast.steps.train.loss_curve import curve
+from holdfast.steps.train.model_folder import assemble
 from holdfast.steps.train.run_config import run_config
 
 
 def run_settings(declared: str) -> tuple[int, bool, str | None]:
-    """(GPUs, whether an adapter is merged, launcher) of `train`. The launcher is not declared: it decides no weight."""
+    """(GPUs, whether an adapter is merged, launcher) of `train`. The launcher is not declared: it changes no weight."""
     keys = [key for key in ("train.gpus", "train.merge") if key in declared.split(",")]
     found = {key.removeprefix("train."): value(declared, key) for key in keys}
     return found.get("gpus", 0), found.get("merge", True), value("train", "train").get("launcher")
@@ -35,7 +36,7 @@ def main() -> None:
     recipe = yaml.safe_load(Path(args.recipe).read_text(encoding="utf-8"))
     rows, held = (Path(path).read_bytes().count(b"\n") for path in (args.train, args.val))
     if not rows:
-        raise UserError(f"{args.train}: holds no rows; there is nothing to train on")
+        raise UserError(f"{args.train}: has no rows, so there is nothing to train on; see rejected.parquet beside it")
     template = load_tokenizer(args.base, **how_loaded(args.params)).chat_template
     wrapped = isinstance(template, str) and recipe.get("chat_template_jinja", "").endswith(template)
     val = args.val if held else None
@@ -49,12 +50,12 @@ def main() -> None:
     history = work / "history.json"
     if not (work / "done").exists():
         if step := prepare_to_resume(work):
-            print(f"train {args.run}: going on from step {step}", flush=True)
+            print(f"train {args.run}: resuming from step {step}", flush=True)
         with own_gpus(gpus):
             axolotl(["train"], config, launcher or ("accelerate" if gpus > 1 else "python"), args.run)
             if not history.exists():
                 raise UserError(
-                    f"train {args.run}: stopped before the end; the next build goes on from its last checkpoint"
+                    f"train {args.run}: stopped before the end; build again to resume from the last checkpoint"
                 )
             if merge:
                 axolotl(["merge-lora"], config, None, args.run)

@@ -1,4 +1,4 @@
-"""What Holdfast adds to an Axolotl run: repeatable adapters, a record of the losses, and no life after its parent."""
+"""Axolotl plugin: seeds adapters, records the losses, and ends the trainer when its parent process ends."""
 
 import json
 import os
@@ -9,12 +9,12 @@ from axolotl.integrations.base import BasePlugin
 from transformers import TrainerCallback, set_seed
 
 from holdfast.common.processes import end_with_parent
+from holdfast.steps.train.loss_curve import steps_between_logs
 
 HISTORY = "history.json"  # written when training has ended, and only then
 
 
 PROGRESS = "progress.json"
-CURVE_POINTS = 50  # of the loss curve, where the recipe does not say how often the loss is logged
 
 
 class HoldfastPlugin(BasePlugin):
@@ -30,18 +30,18 @@ class HoldfastPlugin(BasePlugin):
         set_seed(cfg.seed)  # Axolotl seeds only after PEFT has drawn its matrices
 
     def add_callbacks_post_trainer(self, cfg: Any, trainer: Any) -> list[Any]:
-        return [Record(Path(cfg.output_dir).parent, choose=cfg.logging_steps is None)]
+        return [Record(Path(cfg.output_dir).parent, cfg.logging_steps)]
 
 
 class Record(TrainerCallback):
-    """Writes how far the training is, and at its end everything that was logged."""
+    """Writes the progress during training, and at its end all log entries."""
 
-    def __init__(self, folder: Path, choose: bool) -> None:
-        self.folder, self.choose = folder, choose
+    def __init__(self, folder: Path, logging_steps: int | None) -> None:
+        self.folder, self.logging_steps = folder, logging_steps
 
     def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-        if self.choose:  # only now the number of steps is known: GPUs and packing change it
-            args.logging_steps = state.logging_steps = max(1, state.max_steps // CURVE_POINTS)
+        # the number of steps is known only now: it depends on GPUs and packing
+        args.logging_steps = state.logging_steps = steps_between_logs(state.max_steps, self.logging_steps)
 
     def _write(self, name: str, value: Any) -> None:
         aside = self.folder / f".{name}.part"

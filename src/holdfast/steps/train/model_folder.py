@@ -1,7 +1,5 @@
-"""The model folder and the loss curve of a finished training run."""
+"""The model folder of a finished training run."""
 
-import csv
-import io
 import json
 import os
 import shutil
@@ -9,27 +7,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-CURVE = ("step", "epoch", "loss", "eval_loss", "learning_rate", "grad_norm")
-
-
-def curve(log: list[dict[str, Any]]) -> str:
-    """The loss curve as CSV, one line per step that has a training or validation loss."""
-    steps: dict[int, dict[str, Any]] = {}
-    for entry in log:
-        if "loss" in entry or "eval_loss" in entry:
-            steps.setdefault(entry["step"], {}).update(entry)
-    text = io.StringIO()
-    writer = csv.DictWriter(text, CURVE, extrasaction="ignore", lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(steps[step] for step in sorted(steps))
-    return text.getvalue()
-
 
 def assemble(output: Path, base: Path, merged: bool, folder: Path, chat_template: str | None) -> None:
     """Fill the new `folder` with the model: weights, configuration, tokenizer, chat template.
 
-    Settings of generation and the cache are the base model's: Axolotl changes them for training. `chat_template` takes
-    the place of the one that Axolotl saved, None leaves that.
+    Generation settings and `use_cache` are those of the base model, since Axolotl changes them for training.
+    `chat_template` replaces the one that Axolotl saved; None keeps it.
     """
     folder.mkdir()
     source = output / "merged" if merged else output

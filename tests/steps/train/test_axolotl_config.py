@@ -45,8 +45,8 @@ def test_axolotl_keys_pass_through_and_beat_the_defaults():
 @pytest.mark.parametrize(
     ("key", "message"),
     [
-        ("base_model", "train.axolotl.base_model: Holdfast fills this in; remove it"),
-        ("datasets", "train.axolotl.datasets: Holdfast fills this in; remove it"),
+        ("base_model", "train.axolotl.base_model: Holdfast sets this key; remove it"),
+        ("datasets", "train.axolotl.datasets: Holdfast sets this key; remove it"),
         ("learning_rate", "train.axolotl.learning_rate: set train.learning_rate instead"),
         ("max_steps", "train.axolotl.max_steps: set train.budget instead"),
     ],
@@ -82,8 +82,8 @@ def test_a_configuration_of_the_users_own_is_left_alone():
         ({"base_model": "other"}, r"mine.yaml: base_model is 'other', but params.yaml says 'm' \(models.<base>.path\)"),
         ({"sequence_len": 128}, r"sequence_len is 128, but params.yaml says 64 \(train.sequence_len\)"),
         ({"seed": 5}, "seed is 5, but params.yaml says 0"),
-        ({"datasets": [{"path": "x"}]}, "mine.yaml: datasets: Holdfast fills this in"),
-        ({"output_dir": "out"}, "mine.yaml: output_dir: Holdfast fills this in"),
+        ({"datasets": [{"path": "x"}]}, "mine.yaml: datasets: Holdfast sets this key"),
+        ({"output_dir": "out"}, "mine.yaml: output_dir: Holdfast sets this key"),
     ],
 )
 def test_contradictions_are_refused(change, message):
@@ -92,7 +92,7 @@ def test_contradictions_are_refused(change, message):
 
 
 def test_a_whole_configuration_leaves_nothing_for_params():
-    with pytest.raises(ValidationError, match="config is a whole recipe, so learning_rate cannot be set beside it"):
+    with pytest.raises(ValidationError, match="config is a complete recipe, so learning_rate cannot be set too"):
         Train(sequence_len=64, config="mine.yaml", learning_rate=0.1)
     with pytest.raises(UserError, match="mapping of keys"):
         own_recipe("mine.yaml", ["a"], Train(sequence_len=64, config="mine.yaml"), "m", 0)
@@ -102,6 +102,6 @@ def test_unknown_keys_name_the_nearest():
     with pytest.raises(UserError) as error:
         unknown_keys({"sequnce_len": 1, "zzz": 2, "seed": 3}, ["sequence_len", "seed"], "x.yaml: ")
     assert str(error.value).splitlines() == [
-        "x.yaml: sequnce_len: Axolotl knows no such key; did you mean sequence_len?",
-        "x.yaml: zzz: Axolotl knows no such key",
+        "x.yaml: sequnce_len: Axolotl has no such key; did you mean sequence_len?",
+        "x.yaml: zzz: Axolotl has no such key",
     ]

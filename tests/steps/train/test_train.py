@@ -466,8 +466,8 @@ def test_recipes_are_checked_against_axolotls_own_schema(tmp_path):
     good |= {"gradient_accumulation_steps": 1, "optimizer": "adamw_torch", "lr_scheduler": "cosine"}
     cases = {
         "FINE": {},
-        "x: sequnce_len: Axolotl knows no such key; did you mean sequence_len?": {"sequnce_len": 4},
-        "x: fsdp_config.offload_param: Axolotl knows no such key; did you mean offload_params?": {
+        "x: sequnce_len: Axolotl has no such key; did you mean sequence_len?": {"sequnce_len": 4},
+        "x: fsdp_config.offload_param: Axolotl has no such key; did you mean offload_params?": {
             "fsdp_config": {"offload_param": True}
         },
         "x: sequence_len: Input should be a valid integer": {"sequence_len": "long"},

@@ -7,7 +7,7 @@ from typing import Any
 from holdfast.common.errors import UserError
 from holdfast.steps.train.params import Train
 
-# what Holdfast fills in for every run, whoever wrote the rest
+# keys that Holdfast sets for every run, with `train.config` too
 FILLED = (
     "base_model", "revision_of_model", "datasets", "test_datasets", "val_set_size", "pretraining_dataset",
     "output_dir", "dataset_prepared_path", "seed", "resume_from_checkpoint", "auto_resume_from_checkpoints",
@@ -28,13 +28,13 @@ _LAST = 0.9999  # Transformers reads a number below 1 as a share of the steps, a
 
 
 def recipe(train: Train) -> dict[str, Any]:
-    """What `train` (one without a `config`) says, as Axolotl's keys; defaults give way to `train.axolotl`.
+    """The Axolotl keys of a `train` section without `config`; `train.axolotl` overrides the defaults.
 
     Raises UserError for a key in `train.axolotl` that Holdfast fills in or that `train` has a parameter for.
     """
     for key in train.axolotl:
         if key in FILLED:
-            raise UserError(f"params.yaml: train.axolotl.{key}: Holdfast fills this in; remove it")
+            raise UserError(f"params.yaml: train.axolotl.{key}: Holdfast sets this key; remove it")
         if key in _BY_FIELD:
             raise UserError(f"params.yaml: train.axolotl.{key}: set train.{_BY_FIELD[key]} instead")
     fixed: dict[str, Any] = {
@@ -83,9 +83,9 @@ def _share(times: int) -> float:
 
 
 def own_recipe(path: str, content: Any, train: Train, base_model: str, seed: int) -> dict[str, Any]:
-    """The user's own configuration, less what Holdfast fills in. Raises UserError where the two differ."""
+    """The user's own configuration without the keys of FILLED. Raises UserError where it contradicts params.yaml."""
     if not isinstance(content, dict) or not content:
-        raise UserError(f"{path}: an Axolotl configuration (a mapping of keys) is expected")
+        raise UserError(f"{path}: is not an Axolotl configuration (a mapping of keys is expected)")
     fills = {"base_model": base_model, "seed": seed, "sequence_len": train.sequence_len}
     repair = {"base_model": "models.<base>.path", "seed": "random_seed", "sequence_len": "train.sequence_len"}
     for key, ours in fills.items():
@@ -95,17 +95,17 @@ def own_recipe(path: str, content: Any, train: Train, base_model: str, seed: int
             )
     for key in FILLED:
         if key not in fills and content.get(key):
-            raise UserError(f"{path}: {key}: Holdfast fills this in (the mixture, the run's folders); remove it")
+            raise UserError(f"{path}: {key}: Holdfast sets this key (the mixture, the run's folders); remove it")
     return {k: v for k, v in content.items() if k not in FILLED} | {"sequence_len": train.sequence_len}
 
 
 def unknown_keys(config: dict[str, Any], known: Iterable[str], where: str) -> None:
-    """Raise UserError for every key of `config` that is not among `known`, with the nearest that is."""
+    """Raise UserError naming every key of `config` that is not in `known`, each with the most similar known key."""
     names = sorted(known)
     faults = []
     for key in config:
         if key not in names:
             near = difflib.get_close_matches(key, names, n=1)
-            faults.append(f"{where}{key}: Axolotl knows no such key" + (f"; did you mean {near[0]}?" if near else ""))
+            faults.append(f"{where}{key}: Axolotl has no such key" + (f"; did you mean {near[0]}?" if near else ""))
     if faults:
         raise UserError("\n".join(faults))

@@ -1,4 +1,4 @@
-"""Fine-tune the base model on one mixture, by Axolotl; resumed where a killed build stopped."""
+"""Starts Axolotl, and prepares its working folder so that a killed run is resumed."""
 
 import hashlib
 import json
@@ -20,7 +20,7 @@ _EVERY_S = 10.0
 
 
 def work_folder(run_name: str, config: dict[str, Any], *contents: str) -> Path:
-    """The run's folder, named for everything that the result depends on; folders of the run's earlier contents go."""
+    """The run's working folder, named by a hash of `config` and `contents` (files); deletes the run's others."""
     text = json.dumps([config, [digest(path) if Path(path).exists() else path for path in contents]], sort_keys=True)
     folder = WORK / f"{run_name}-{hashlib.sha256(text.encode()).hexdigest()[:16]}"
     for other in WORK.glob(f"{run_name}-????????????????"):
@@ -31,9 +31,9 @@ def work_folder(run_name: str, config: dict[str, Any], *contents: str) -> Path:
 
 
 def prepare_to_resume(work: Path) -> int:
-    """Remove what a killed run left half-done. Returns the step that the next run goes on from, 0 for the beginning.
+    """Remove incomplete files of a killed run. Returns the step that the next run resumes from, 0 for the start.
 
-    A checkpoint of the last step goes too: Axolotl would train one step more from it.
+    A checkpoint of the last step is removed too: Axolotl would train one step more from it.
     """
     last = 0
     for checkpoint in (work / "output").glob("checkpoint-*"):
@@ -53,7 +53,7 @@ def prepare_to_resume(work: Path) -> int:
 
 
 def axolotl(command: list[str], config: Path, launcher: str | None, run_name: str) -> None:
-    """Run an Axolotl command, its output going to the log. Raises UserError when it fails."""
+    """Run an Axolotl command; its output goes to stderr, the job's log. Raises UserError when it fails."""
     words = [sys.executable, "-m", "axolotl.cli.main", *command, str(config)]
     words += ["--launcher", launcher] if launcher else []
     process = subprocess.Popen(words, stdout=sys.stderr, preexec_fn=end_with_parent)
@@ -70,7 +70,7 @@ def axolotl(command: list[str], config: Path, launcher: str | None, run_name: st
             process.wait()
     if process.returncode:
         raise UserError(
-            f"{run_name}: axolotl {command[0]} ended with status {process.returncode}; its messages are above"
+            f"{run_name}: axolotl {command[0]} ended with status {process.returncode}; see its messages above"
         )
 
 

@@ -63,8 +63,8 @@ def validate(config: dict[str, Any], where: str) -> None:
         raise UserError("\n".join(faults)) from error
     except UserError:
         raise
-    except Exception as error:  # validators of Axolotl raise what they like
-        raise UserError(f"{where.rstrip('.: ')}: Axolotl refuses the recipe: {error}") from error
+    except Exception as error:  # Axolotl's validators raise exceptions of many types
+        raise UserError(f"{where.rstrip('.: ')}: Axolotl rejects the recipe: {error}") from error
 
 
 def with_template(recipe: dict[str, Any], tokenizer: Any, given: bool = False) -> dict[str, Any]:
@@ -91,7 +91,7 @@ def main() -> None:
         try:
             content = yaml.safe_load(Path(train.config).read_text(encoding="utf-8"))
         except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-            raise UserError(f"{train.config}: not readable as YAML: {error}") from error
+            raise UserError(f"{train.config}: cannot be read as YAML: {error}") from error
         where = f"{train.config}: "
         composed = own_recipe(train.config, content, train, args.base, value(args.params, "random_seed"))
     composed = with_template(composed, load_tokenizer(args.base, **loaded), loaded["chat_template"] is not None)

@@ -42,11 +42,9 @@ def test_tokens_that_open_a_turn_count_even_if_they_are_not_flagged_as_special()
     assert set(tokens_of(shape, ("<U>", "<A>", "<B>"))) == {"<s>", "</s>", "<U>", "<A>"}
 
 
-def test_an_empty_block_of_reasoning_before_every_answer_is_none() -> None:
-    with_block = CHATML.replace(
-        "{{ m.content }}", "{% if m.role == 'assistant' %}<think></think>\n{% endif %}{{ m.content }}"
-    )
-    assert tokens_of(Shape(with_block), ("</think>",)) == ["</s>", "<s>", "<|im_end|>", "<|im_start|>"]
+def test_marks_of_reasoning_are_none_even_if_they_are_flagged_as_special() -> None:
+    thinking = CHATML.replace("assistant\n", "assistant\n[THINK]")
+    assert tokens_of(Shape(thinking)) == ["</s>", "<s>", "<|im_end|>", "<|im_start|>"]
 
 
 def test_without_a_template_the_special_ones_are_left() -> None:

@@ -4,6 +4,8 @@ In training a message is tokenised with the template around it, so a message tha
 ends a turn in the middle. When models are asked, messages are plain text (`holdfast.inference.engines.renderer`).
 """
 
+import json
+import re
 from collections.abc import Collection
 from typing import Any
 
@@ -11,18 +13,14 @@ import polars as pl
 
 from holdfast.chat.template import Message, Refused, Template
 
-_QUESTION, _ANSWER = "question qzx", "answer vjk"
+# Marks of reasoning and tool calls are texts that assistants write in an answer and that system prompts explain.
+_REASONING = re.compile("think|thought|reason", re.IGNORECASE)
 
 
-_CONVERSATIONS: tuple[list[Message], ...] = tuple(
-    [{"role": role, "content": content} for role, content in turns]
-    for turns in (
-        # first: an answer that is not the last turn is rendered without its reasoning by most templates
-        [("user", _QUESTION), ("assistant", _ANSWER), ("user", "more")],
-        [("user", _QUESTION), ("assistant", _ANSWER)],
-        [("system", "rules"), ("user", _QUESTION), ("assistant", _ANSWER)],
-    )
-)
+_TOOLS = re.compile("tool|function", re.IGNORECASE)
+
+
+_CONVERSATIONS = (("user", "assistant", "user"), ("user", "assistant"), ("system", "user", "assistant"))
 
 
 def added_tokens(tokenizer: Any) -> dict[str, int]:
@@ -37,30 +35,35 @@ def control_tokens(tokenizer: Any, template_text: str) -> set[str]:
 
     Tokens are also added for text that users write: Gemma's are HTML tags.
     """
-    added = tokenizer.added_tokens_decoder.values()
-    special = {str(token) for token in added if token.special} | set(tokenizer.all_special_tokens)
+    special = _special(tokenizer)
     return {text for text in added_tokens(tokenizer) if text in special or text in template_text}
 
 
-def message_control_tokens(template: Template) -> list[str]:
-    """The control tokens that no message may spell, sorted: the special ones, and those that open and close turns.
+def _special(tokenizer: Any) -> set[str]:
+    """Texts of the tokens that are flagged special, which a tokenizer need not list among its special tokens."""
+    flagged = {str(token) for token in tokenizer.added_tokens_decoder.values() if token.special}
+    return flagged | set(tokenizer.all_special_tokens)
 
-    Tokens that models write inside an answer (`<think>`, `<tool_call>`) are not among them: their tokenizers do not
-    flag them as special, and a template writes them before a plain answer in pairs (`<think></think>`) or not at all.
+
+def message_control_tokens(template: Template) -> list[str]:
+    """The control tokens that no message may spell, sorted: special ones, and others that the template writes.
+
+    Not those that mark reasoning in an answer (`<think>`), nor those of tool calls unless they are flagged special.
     """
     tokenizer = template.tokenizer
-    text = _conversation(template) if tokenizer.chat_template else ""
-    opening = text.partition(_QUESTION)[2].partition(_ANSWER)[0]
-    for token in [token for token in added_tokens(tokenizer) if token[:2] in ("</", "[/")]:
-        _, _, closed = opening.partition(token.replace("/", "", 1))
-        if token in closed:  # an empty block in front of the answer
-            text = text.replace(token, "").replace(token.replace("/", "", 1), "")
-    return sorted(control_tokens(tokenizer, text))
+    written = f"{json.dumps(tokenizer.chat_template, ensure_ascii=False)}\n{_conversation(template)}"
+    special = _special(tokenizer)
+    return sorted(
+        token
+        for token in control_tokens(tokenizer, written)
+        if not _REASONING.search(token) and (token in special or not _TOOLS.search(token))
+    )
 
 
 def _conversation(template: Template) -> str:
-    """A short conversation as the template renders it, or nothing where it refuses all that are tried."""
-    for talk in _CONVERSATIONS:
+    """A short conversation as the template renders it (some put their tokens together), or nothing if it refuses."""
+    for roles in _CONVERSATIONS:
+        talk: list[Message] = [{"role": role, "content": f"{role} {n}"} for n, role in enumerate(roles)]
         try:
             return template.fitted().text(talk, opening=False)
         except Refused:

@@ -22,6 +22,7 @@ FRAMES = {
     "alpaca": ("", "\n\n", None),
     "parts_after_role": (" ", "", "<end_of_utterance>"),
     "command_a": ("<|START_RESPONSE|>", "", "<|END_RESPONSE|>"),
+    "command_a_opens_twice": ("", "", "<|END_RESPONSE|>"),
     "harmony": ("<|channel|>final<|message|>", "", "<|return|>"),
     "deepseek_r1": ("", "", "</s>"),  # the generation prompt opens a thought, which a finished answer no longer has
     "needs_system": ("", "", "<|im_end|>"),

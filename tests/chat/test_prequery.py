@@ -6,12 +6,14 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from tokenizers import processors
 
 from holdfast.chat.control_tokens import added_tokens
 from holdfast.chat.prequery import derive, later_turn
 from holdfast.chat.template import Refused, Template
 from small_tokenizers import tokenizer
 from templates import SHAPES
+from templates.blocks import CHATML
 
 DATE = datetime.date(2024, 3, 5)
 GOOD = sorted(name for name, shape in SHAPES.items() if shape.prefix)
@@ -145,6 +147,44 @@ def test_template_options_reach_the_template() -> None:
     tools = [{"type": "function", "function": {"name": "look_up"}}]
     with_tools = Template(template_of("chatml_tools").tokenizer, {"tools": tools})
     assert "look_up" in derive(with_tools, [], []).prefix_text
+
+
+CONTENT = "{{ m.content }}"
+
+
+@pytest.mark.parametrize(
+    ("written", "kinds"),
+    [
+        (CONTENT, []),
+        ("{{ m.content | trim }}", []),
+        (
+            "{{ m.content.split() | join(' ') }}",
+            ["runs of spaces", "line breaks", "blank lines", "indentation", "tabs"],
+        ),
+        ("{{ m.content | replace('\t', '    ') }}", ["tabs"]),
+        ("{{ m.content.split('\\\\') | join('') }}", ["backslashes"]),
+        ("{{ m.content.splitlines() | join('\n') }}", ["Windows line ends"]),
+    ],
+)
+def test_changes_of_the_user_s_text_are_reported(written: str, kinds: list[str]) -> None:
+    template = Template(tokenizer(SHAPES["chatml"]._replace(template=CHATML.replace(CONTENT, written))))
+    notes = derive(template, [], []).notes
+    said = [note.removeprefix("the chat template changes ").partition(" in the user's text: ")[0] for note in notes]
+    assert [kind for kind in said if kind in kinds] == kinds
+    assert kinds or not said
+
+
+def test_a_tokenizer_that_starts_texts_with_bos_where_the_template_does_not_is_reported() -> None:
+    for name, noted in (("chatml", True), ("llama3", False)):
+        fast = tokenizer(SHAPES[name])
+        assert not derive(Template(fast), [], []).notes
+        bos = [("<s>", fast.bos_token_id)]
+        fast.backend_tokenizer.post_processor = processors.TemplateProcessing("<s> $A", special_tokens=bos)
+        assert fast("a")["input_ids"][0] == fast.bos_token_id
+        assert [note for note in derive(Template(fast), [], []).notes if "puts <s> at the start" in note] == (
+            derive(Template(fast), [], []).notes
+        )
+        assert bool(derive(Template(fast), [], []).notes) == noted
 
 
 def test_white_space_around_the_text() -> None:

@@ -52,8 +52,38 @@ def test_for_a_person_white_space_is_visible(project: Path) -> None:
     assert done.returncode == 0, done.stderr
     assert "⏎⏎Be brief.<|eot_id|><|start_header_id|>user<|end_header_id|>⏎⏎\n" in done.stdout
     assert "sample" not in done.stdout  # there are no weights
+    assert "<s>(0) <|start_header_id|>(" in done.stdout
     assert visible("  a b \n") == "␣␣a b ⏎"
     assert visible("  ") == "␣␣"
+
+
+def test_long_system_prompts_are_folded_and_notes_are_said(project: Path) -> None:
+    shape = SHAPES["chatml"]._replace(
+        template=SHAPES["chatml"].template.replace("m.content", "m.content | replace('\t', ' ')")
+    )
+    tokenizer(shape).save_pretrained(project / "tabs")
+    system = "Be kind. " * 500
+    done = prefix(project, "tabs", "--system", system)
+    assert done.returncode == 0, done.stderr
+    lines = done.stdout.splitlines()
+    assert max(map(len, lines)) < 500
+    assert lines[0].startswith("prefix      <|im_start|>system⏎Be kind.")
+    assert " more characters (--json shows all) … " in lines[0]
+    assert lines[0].endswith("<|im_start|>user⏎")
+    assert " more tokens …" in lines[1]
+    assert any(line.startswith("note        the chat template changes tabs in the user's text") for line in lines)
+    found = json.loads(prefix(project, "tabs", "--system", system, "--json").stdout)
+    assert system in found["prefix_text"]
+    assert len(found["prefix_tokens"]) == len(found["prefix_ids"])
+    assert len(found["notes"]) == 1
+
+
+def test_a_wrong_template_is_named_with_its_line(project: Path) -> None:
+    tokenizer(SHAPES["syntax_error"]).save_pretrained(project / "wrong")
+    done = prefix(project, "wrong")
+    assert done.returncode == 1
+    assert "the chat template is not valid Jinja: line 2: " in done.stderr
+    assert "seed.prefix" in done.stderr
 
 
 def test_a_path_counts_from_where_the_user_stands(project: Path) -> None:

@@ -7,6 +7,7 @@ model family. Here a conversation is rendered with a probe as the user's text an
 from itertools import takewhile
 from typing import NamedTuple
 
+from holdfast.chat.changed_text import changed_text
 from holdfast.chat.control_tokens import added_tokens
 from holdfast.chat.template import Message, Refused, Template
 
@@ -30,8 +31,9 @@ _ANSWER: Message = {"role": "assistant", "content": "answer vjk"}
 class Prefix(NamedTuple):
     """How a user's turn is opened and closed.
 
-    A rendered conversation is `prefix_text + boundary + user's text + suffix_text`. `boundary` is template text that
-    tokens of the user's text may swallow (the space in `[INST] Hi`): the model is left to write it.
+    A rendered conversation is `prefix_text + boundary + user's text + suffix_text`. `boundary` is the end of the
+    template's text, where it shares a token with the start of the user's text (the space in `[INST] Hi`): the model
+    writes it itself.
     """
 
     prefix_text: str
@@ -42,36 +44,57 @@ class Prefix(NamedTuple):
     stop_text: str | None  # plain text that ends the user's turn, where no special token does it first
     assistant_text: str  # what opens the assistant's turn
     strips: bool  # the template strips white space around the user's text
+    notes: list[str]  # what a user should know about this prefix, a sentence each
+
+
+class Layout(NamedTuple):
+    """How a template must be used to show a user's text, and the text that it puts around it."""
+
+    template: Template  # contents given as text or as parts
+    before: list[Message]
+    after: list[Message]  # the assistant's answer, for a template that needs one; else the generation prompt is added
+    prefix: str
+    suffix: str
+
+    def shown(self, text: str) -> str:
+        """`text` as the template shows it. Raises Refused where the text around it is not the same."""
+        rendered = self.template.text([*self.before, _user(text), *self.after], opening=not self.after)
+        end = rendered.find(self.suffix, len(self.prefix))
+        if not rendered.startswith(self.prefix) or end < 0:
+            raise Refused("the text that the chat template puts around the user's text depends on that text")
+        return rendered[len(self.prefix) : end]
 
 
 def derive(template: Template, before: list[Message], eos: list[int]) -> Prefix:
     """The prefix of a user's turn after the messages `before` (a system message, earlier turns, or nothing).
 
     `eos`: tokens that end a generation of this model. Raises Refused where the template says no, drops a message,
-    changes the user's text, or leaves nothing that opens or ends the turn.
+    changes the user's text so that instructions would come out otherwise, or has nothing that opens or ends the turn.
     """
     if not template.tokenizer.chat_template:
         raise Refused("the tokenizer has no chat template")
-    template, opened, after, closed = _layout(template, before)
+    layout = _layout(template, before)
+    template, prefix, suffix = layout.template, layout.prefix, layout.suffix
     for message in before:
-        if message["role"] == "system" and message["content"].strip() not in opened:
+        if message["role"] == "system" and message["content"].strip() not in prefix:
             raise Refused("the chat template ignores the system message; leave system prompts out for this model")
     for probe in _PROBES:
-        if _split(template, before, probe, after) != (opened, closed):
+        if _split(template, before, probe, layout.after) != (prefix, suffix):
             raise Refused("the text that the chat template puts around the user's text depends on that text")
-    ids, boundary = _common_ids(template, opened, [f"{opened}{start}{closed}" for start in _STARTS])
-    stop, plain = _stop(template, closed)
+    ids, boundary = _common_ids(template, prefix, [f"{prefix}{start}{suffix}" for start in _STARTS])
+    stop, plain = _stop(template, suffix)
     if stop is None and not plain:
         raise Refused("nothing in the chat template ends the user's turn")
     return Prefix(
-        prefix_text=opened.removesuffix(boundary),
+        prefix_text=prefix.removesuffix(boundary),
         prefix_ids=ids,
         boundary=boundary,
-        suffix_text=closed,
+        suffix_text=suffix,
         stop_ids=list(dict.fromkeys([*([] if stop is None else [stop]), *eos])),
         stop_text=plain or None,
-        assistant_text=_assistant(template, before, after, closed, stop),
-        strips=_strips(template, before, after, opened, closed),
+        assistant_text=_assistant(layout, stop),
+        strips=_strips(layout),
+        notes=[*changed_text(layout.shown), *_bos_note(template, ids)],
     )
 
 
@@ -79,23 +102,20 @@ def _user(text: str) -> Message:
     return {"role": "user", "content": text}
 
 
-def _layout(template: Template, before: list[Message]) -> tuple[Template, str, list[Message], str]:
-    """How this template must be asked: contents as text or parts, and with or without an assistant's turn after.
-
-    Returns the template to use, the text before the probe, the messages to put after the user's, the text after.
-    """
+def _layout(template: Template, before: list[Message]) -> Layout:
+    """The first way to use this template that shows the user's text. Raises Refused with the fault of the first."""
     fault: Refused | None = None
-    for way in (template, template.with_parts()):
+    for variant in (template, template.with_parts()):
         for after in ([], [_ANSWER]):
             try:
-                opened, closed = _split(way, before, _PROBES[0], after)
-                if not closed:
+                layout = Layout(variant, before, after, *_split(variant, before, _PROBES[0], after))
+                if not layout.suffix:
                     raise Refused("nothing in the chat template follows the user's text")
-                _strips(way, before, after, opened, closed)
+                _strips(layout)
             except Refused as error:
                 fault = fault or error
             else:
-                return way, opened, after, closed
+                return layout
     assert fault is not None
     raise fault
 
@@ -106,34 +126,44 @@ def _split(template: Template, before: list[Message], probe: str, after: list[Me
     if text.count(probe) != 1:
         found = "leaves out or changes" if probe not in text else "repeats"
         raise Refused(f"the chat template {found} the user's text")
-    opened, closed = text.split(probe)
+    prefix, suffix = text.split(probe)
     if after:
-        closed, found, _ = closed.partition(after[-1]["content"])
+        suffix, found, _ = suffix.partition(after[-1]["content"])
         if not found:
             raise Refused("the chat template leaves out the assistant's answer")
-    return opened, closed
+    return prefix, suffix
 
 
-def _strips(template: Template, before: list[Message], after: list[Message], opened: str, closed: str) -> bool:
+def _strips(layout: Layout) -> bool:
     """Whether white space around the user's text is stripped (on either side). Raises Refused for any other change."""
-    loose = f"  {_BODY}  {_BODY} \n"
-    text = template.text([*before, _user(loose), *after], opening=not after)
-    for left in (loose.strip(), loose.lstrip(), loose.rstrip(), loose):
-        if text.startswith(opened + left + closed):
-            return left != loose
-    raise Refused("the chat template changes the user's text")
+    loose = f"  {_BODY} \n"
+    seen = layout.shown(loose)
+    if seen not in loose or _BODY not in seen:
+        raise Refused("the chat template changes the user's text")
+    return seen != loose
 
 
-def _common_ids(template: Template, opened: str, texts: list[str]) -> tuple[list[int], str]:
-    """The tokens that all `texts` start with, within `opened`, and the end of `opened` that they do not cover."""
+def _bos_note(template: Template, prefix_ids: list[int]) -> list[str]:
+    """A note where the tokenizer starts plain text with its BOS token, but the chat template writes none."""
+    bos = template.tokenizer.bos_token_id
+    if bos is None or bos in prefix_ids or list(template.tokenizer(_BODY)["input_ids"])[:1] != [bos]:
+        return []
+    return [
+        f"the tokenizer puts {template.tokenizer.bos_token} at the start of plain text, but the chat template writes"
+        " none, so there is none in the prefix or in training; add it to the template if the model was aligned with it"
+    ]
+
+
+def _common_ids(template: Template, prefix: str, texts: list[str]) -> tuple[list[int], str]:
+    """The tokens that all `texts` start with, within `prefix`, and the end of `prefix` that they do not cover."""
     columns = zip(*(template.ids(text) for text in texts), strict=False)
     ids = [column[0] for column in takewhile(lambda column: len(set(column)) == 1, columns)]
-    if not opened:
+    if not prefix:
         raise Refused("the chat template puts nothing before the user's text")
     for count in range(len(ids), 0, -1):
         ends = {_end(template, text, count) for text in texts}
-        if max(ends) <= len(opened):
-            return ids[:count], opened[max(ends) :]
+        if max(ends) <= len(prefix):
+            return ids[:count], prefix[max(ends) :]
     raise Refused("the tokens of the user's text reach too far back into the chat template")
 
 
@@ -147,37 +177,36 @@ def _end(template: Template, text: str, count: int) -> int:
     return next((n for n in range(len(text), 0, -1) if template.ids(text[:n]) == ids), len(text) + 1)
 
 
-def _stop(template: Template, closed: str) -> tuple[int | None, str]:
+def _stop(template: Template, suffix: str) -> tuple[int | None, str]:
     """The first special token after the user's text, and the first line of plain text before it, if there is any."""
     special = added_tokens(template.tokenizer)
-    places = [(closed.find(text), -len(text), token) for text, token in special.items() if text in closed]
-    at, _, token = min(places, default=(len(closed), 0, None))
-    before = closed[:at]
+    places = [(suffix.find(text), -len(text), token) for text, token in special.items() if text in suffix]
+    at, _, token = min(places, default=(len(suffix), 0, None))
+    before = suffix[:at]
     line = before.lstrip().partition("\n")[0].rstrip()
     return token, before[: before.find(line) + len(line)] if line else ""
 
 
-def _assistant(template: Template, before: list[Message], after: list[Message], closed: str, stop: int | None) -> str:
-    """What opens the assistant's turn: what the generation prompt adds, else what follows the user's closing token."""
-    special = added_tokens(template.tokenizer)
-    closing = next((text for text, token in special.items() if token == stop and closed.startswith(text)), None)
-    turn = [*before, _user(_PROBES[0])]
-    if not after:
-        bare = template.text(turn, opening=False).partition(_PROBES[0])[2]
-        if closed.startswith(bare) and bare != closed:
-            closed = closed.removeprefix(bare)
-    if closing and closed.startswith(closing):  # ends the turn if it ends the assistant's too, else opens the next
+def _assistant(layout: Layout, stop: int | None) -> str:
+    """What opens the assistant's turn: what follows the token that closes the user's, else the generation prompt."""
+    template, suffix = layout.template, layout.suffix
+    turn = [*layout.before, _user(_PROBES[0])]
+    closing = next((text for text, token in added_tokens(template.tokenizer).items() if token == stop), None)
+    if closing and suffix.startswith(closing):  # it closes turns if it closes the assistant's too, else opens the next
         try:
-            text = template.text([*turn, _ANSWER, _user(_PROBES[1]), *after], opening=False)
+            text = template.text([*turn, _ANSWER, _user(_PROBES[1]), *layout.after], opening=False)
         except Refused:
-            return closed
-        between = text.partition(_ANSWER["content"])[2].partition(_PROBES[1])[0]
-        if closing in between:
-            return closed.removeprefix(closing).lstrip() or closed
-    return closed
+            text = ""
+        if closing in text.partition(_ANSWER["content"])[2].partition(_PROBES[1])[0]:
+            return suffix.removeprefix(closing).lstrip() or suffix
+    if layout.after:
+        return suffix
+    bare = template.text(turn, opening=False).partition(_PROBES[0])[2]
+    return suffix.removeprefix(bare) or suffix
 
 
 def later_turn(template: Template, before: list[Message]) -> list[int]:
     """Tokens that open the user's next turn after `before`, where `derive` found the template sound. Raises Refused."""
-    way, opened, _, closed = _layout(template, before)
-    return _common_ids(way, opened, [f"{opened}{start}{closed}" for start in _EDGES])[0]
+    layout = _layout(template, before)
+    texts = [f"{layout.prefix}{start}{layout.suffix}" for start in _EDGES]
+    return _common_ids(layout.template, layout.prefix, texts)[0]

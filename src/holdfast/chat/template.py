@@ -14,6 +14,7 @@ os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
 os.environ.setdefault("TRANSFORMERS_NO_ADVISORY_WARNINGS", "1")
 
 
+from jinja2 import TemplateSyntaxError
 from transformers import AutoTokenizer
 
 from holdfast.common.errors import UserError
@@ -51,6 +52,8 @@ class Template:
         written = [_in_parts(m) for m in messages] if self.parts else messages
         try:
             return self.tokenizer.apply_chat_template(written, tokenize=False, add_generation_prompt=opening, **options)
+        except TemplateSyntaxError as error:
+            raise Refused(f"the chat template is not valid Jinja: line {error.lineno}: {error.message}") from error
         except Exception as error:  # templates are programs of strangers: any exception is possible
             roles = ", ".join(m["role"] for m in messages)
             raise Refused(

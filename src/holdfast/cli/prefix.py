@@ -1,4 +1,4 @@
-"""`holdfast prefix MODEL`: what a model has seen when its user starts to write, for a person to look at."""
+"""`holdfast prefix MODEL`: the pre-query prefix of a model, and what ends the user's turn."""
 
 import argparse
 import datetime
@@ -13,12 +13,20 @@ from holdfast.chat.template import Refused, Template, eos_ids, load_tokenizer
 from holdfast.common.errors import UserError
 from holdfast.common.section import load
 
+_CHARACTERS_SHOWN = 240  # of a text, before it is folded
+
+
+_TOKENS_SHOWN = 24
+
+
 _LIGHT_BYTES = 2_000_000_000  # weights that any machine can load for three samples
 
 
 def command(subparsers: Any) -> None:
     """Add `prefix` to the command line."""
-    parser = subparsers.add_parser("prefix", help="show a model's pre-query prefix, stops and assistant opening")
+    parser = subparsers.add_parser(
+        "prefix", help="show a model's pre-query prefix, its stop tokens and the assistant's opening"
+    )
     parser.add_argument(
         "model", type=_folder, help="folder with a tokenizer, a name in params.yaml, or a Hugging Face id"
     )
@@ -39,13 +47,14 @@ def show(arguments: argparse.Namespace) -> int:
     try:
         prefix = derive(template, before, eos_ids(tokenizer, path))
     except Refused as error:
-        hint = "set seed.prefix by hand" if tokenizer.chat_template else "set seed.examples (in-context route)"
+        hint = "" if tokenizer.chat_template else "seed.examples (instructions as a prompt) or "
         if arguments.json:
             print(json.dumps({"model": path, "refused": str(error)}, ensure_ascii=False))
             return 0
-        raise UserError(f"{path}: no pre-query prefix: {error}; {hint} or seed.prefix in params.yaml") from error
+        raise UserError(f"{path}: no pre-query prefix: {error}; set {hint}seed.prefix in params.yaml") from error
     if arguments.json:
-        print(json.dumps({"model": path} | prefix._asdict(), ensure_ascii=False))
+        tokens = tokenizer.convert_ids_to_tokens(prefix.prefix_ids)
+        print(json.dumps({"model": path} | prefix._asdict() | {"prefix_tokens": tokens}, ensure_ascii=False))
         return 0
     print(described(tokenizer, prefix))
     if (count := _affordable(path) if arguments.samples is None else arguments.samples) > 0:
@@ -54,18 +63,39 @@ def show(arguments: argparse.Namespace) -> int:
 
 
 def described(tokenizer: Any, prefix: Prefix) -> str:
-    """The prefix for a person, with white space visible."""
-    stops = " ".join(f"{tokenizer.convert_ids_to_tokens(stop)} ({stop})" for stop in prefix.stop_ids)
+    """The prefix for a person: a line for each part, white space visible, long texts folded, then the notes."""
+    stops = [*_tokens(tokenizer, prefix.stop_ids), *([visible(prefix.stop_text)] if prefix.stop_text else [])]
+    tokens = _tokens(tokenizer, prefix.prefix_ids)
+    if len(tokens) > _TOKENS_SHOWN:
+        left_out = f"… {len(tokens) - _TOKENS_SHOWN:,} more tokens …"
+        tokens = [*tokens[: _TOKENS_SHOWN // 2], left_out, *tokens[-_TOKENS_SHOWN // 2 :]]
     lines = [
-        ("prefix", visible(prefix.prefix_text)),
-        ("as tokens", " ".join(map(str, prefix.prefix_ids))),
-        ("stops at", " ".join(filter(None, [stops, visible(prefix.stop_text) if prefix.stop_text else ""]))),
-        ("after it", visible(prefix.suffix_text)),
-        ("assistant", visible(prefix.assistant_text)),
+        ("prefix", folded(visible(prefix.prefix_text))),
+        ("tokens", " ".join(tokens)),
+        ("stops at", " ".join(stops)),
+        ("followed by", folded(visible(prefix.suffix_text))),
+        ("assistant", folded(visible(prefix.assistant_text))),
+        *(("note", note) for note in prefix.notes),
     ]
     if prefix.boundary:
-        lines.insert(2, ("then", f"{visible(prefix.boundary)}, which the model writes itself, inside a token"))
-    return "\n".join(f"{name:10} {text}" for name, text in lines)
+        lines.insert(
+            2, ("then", f"{visible(prefix.boundary)}, which the model writes itself as part of its first token")
+        )
+    return "\n".join(f"{name:11} {text}" for name, text in lines)
+
+
+def _tokens(tokenizer: Any, ids: list[int]) -> list[str]:
+    """Each token as the vocabulary spells it, with its id."""
+    return [f"{token}({token_id})" for token, token_id in zip(tokenizer.convert_ids_to_tokens(ids), ids, strict=True)]
+
+
+def folded(text: str) -> str:
+    """`text` without its middle where it is long: a system prompt, mostly."""
+    left_out = len(text) - _CHARACTERS_SHOWN
+    if left_out <= 0:
+        return text
+    half = _CHARACTERS_SHOWN // 2
+    return f"{text[:half]} … {left_out:,} more characters (--json shows all) … {text[-half:]}"
 
 
 def visible(text: str) -> str:
@@ -106,7 +136,7 @@ def _options(words: list[str]) -> dict[str, Any]:
 
 
 def _affordable(path: str) -> int:
-    """3 where an engine is at hand and the weights are small, else 0."""
+    """3 where the inference environment is built and the weights are small, else 0."""
     weights = sum(file.stat().st_size for file in Path(path).glob("*.safetensors"))
     if not 0 < weights < _LIGHT_BYTES:
         return 0
@@ -120,6 +150,6 @@ def _samples(name: str, path: str, prefix: Prefix, count: int) -> str:
     done = subprocess.run(words, input=json.dumps(asked), capture_output=True, text=True)
     if done.returncode:
         print(done.stderr[-2000:], file=sys.stderr)
-        return "no samples: the engine failed, see above"
+        return "no samples: the engine failed, see the messages above"
     texts = json.loads(done.stdout.splitlines()[-1])
     return "\n".join(f"sample {n:<3} {visible(text)}" for n, text in enumerate(texts, 1))

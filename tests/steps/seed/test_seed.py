@@ -23,7 +23,7 @@ from holdfast.steps.reconstruct.params import Reconstruct
 from holdfast.steps.seed.__main__ import main
 from holdfast.steps.seed.params import Seed
 from small_tokenizers import tokenizer
-from templates import LLAMA3_USER, SHAPES
+from templates import LLAMA3_USER, SHAPES, Shape
 
 DECLARED = "random_seed,base,seed,models.mine.path"
 
@@ -34,9 +34,9 @@ def seed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     monkeypatch.chdir(tmp_path)
 
     def run(
-        shape: str, samples: int = 100, prefix: Any = None, words: Sequence[str] = (), **section: Any
+        shape: str | Shape, samples: int = 100, prefix: Any = None, words: Sequence[str] = (), **section: Any
     ) -> pl.DataFrame:
-        fast = tokenizer(SHAPES[shape])
+        fast = tokenizer(SHAPES[shape] if isinstance(shape, str) else shape)
         fast.add_tokens([AddedToken(word, special=False, normalized=False) for word in words])
         fast.save_pretrained("model")
         params = {"random_seed": 0, "base": "mine", "models": {"mine": {"path": "model"}}, "seed": section}
@@ -162,7 +162,7 @@ BAD: list[tuple[str, dict[str, Any], str]] = [
     ),
     ("no_template", {"examples": "few.jsonl", "examples_per_prompt": 4}, "1 examples; .* asks for 4"),
     ("llama3", {"system_prompts": "bad.jsonl"}, 'bad.jsonl line 2: "weight" is -1'),
-    ("llama3", {"system_prompts": "missing.jsonl"}, "missing.jsonl: No such file"),
+    ("llama3", {"system_prompts": "missing.jsonl"}, "missing.jsonl: cannot be read: No such file"),
     ("llama3", {"system_prompts": "empty.jsonl"}, "is empty"),
     ("llama3", {"system_prompts": "other.jsonl"}, "other.jsonl line 1: expected an object with system and weight"),
     ("llama3", {"slices": {"t": {"tools": "good.jsonl"}}}, "expected a list of tool schemas"),
@@ -182,6 +182,13 @@ def test_bad_input_names_file_fault_and_repair(seed: Any, shape: str, section: d
     with pytest.raises(UserError, match=fault):
         seed(shape, **section)
     assert not Path("prompts.parquet").exists()
+
+
+def test_what_the_template_does_to_the_user_s_text_is_said(seed: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    shape = SHAPES["chatml"]
+    seed(shape._replace(template=shape.template.replace("m.content", "m.content | replace('\t', ' ')")))
+    said = capsys.readouterr().out
+    assert "seed: note: the chat template changes tabs in the user's text: the model sees 'xa\\tby' as 'xa by'" in said
 
 
 def test_a_stop_by_hand_must_be_one_token(seed: Any) -> None:

@@ -133,6 +133,20 @@ CONTROL_SHAPES = {
         "<|END_OF_TURN_TOKEN|>",
         "<|START_OF_TURN_TOKEN|><|CHATBOT_TOKEN|>",
     ),
+    "command_a_opens_twice": Shape(  # always opens the assistant's turn, and its response where that is asked for
+        HEAD
+        + LOOP
+        + "<|START_OF_TURN_TOKEN|>{% if m.role == 'assistant' %}<|CHATBOT_TOKEN|><|START_RESPONSE|>{{ m.content }}"
+        "<|END_RESPONSE|>{% else %}<|{{ m.role | upper }}_TOKEN|>{{ m.content }}{% endif %}<|END_OF_TURN_TOKEN|>"
+        + END
+        + "<|START_OF_TURN_TOKEN|><|CHATBOT_TOKEN|>"
+        + OPEN
+        + "<|START_RESPONSE|>"
+        + FI,
+        "<s><|START_OF_TURN_TOKEN|><|USER_TOKEN|>",
+        "<|END_OF_TURN_TOKEN|>",
+        "<|START_OF_TURN_TOKEN|><|CHATBOT_TOKEN|><|START_RESPONSE|>",
+    ),
     "granite": Shape(
         LOOP
         + "<|start_of_role|>{{ m.role }}<|end_of_role|>{{ m.content }}<|end_of_text|>\n"

@@ -11,8 +11,12 @@ REFUSED_SHAPES = {
         CHATML.replace("m.content", "m.content ~ '|' ~ m.content"), refused="repeats the user's text"
     ),
     "escapes": Shape(CHATML.replace("m.content", "m.content | e"), refused="changes the user's text"),
-    "collapses_spaces": Shape(
-        CHATML.replace("m.content", "m.content.split() | join(' ')"), refused="changes the user's text"
+    "escapes_angle_brackets": Shape(
+        CHATML.replace("m.content", "m.content | replace('&', '&amp;') | replace('<b', '&lt;b')"),
+        refused="angle brackets and ampersands",
+    ),
+    "doubles_backslashes": Shape(
+        CHATML.replace("m.content", "m.content.split('\\\\') | join('\\\\\\\\')"), refused="backslashes"
     ),
     "depends_on_text": Shape(
         CHATML.replace("{{ m.content }}", "{{ 'math: ' if '9' in m.content else '' }}{{ m.content }}"),
@@ -24,5 +28,5 @@ REFUSED_SHAPES = {
         refused="a system message comes first",
     ),
     "broken": Shape("{{ messages[0].content.nothing() }}", refused="refuses the conversation", system=None),
-    "syntax_error": Shape("{% if %}", refused="refuses the conversation", system=None),
+    "syntax_error": Shape("{# x #}\n{% if %}", refused="not valid Jinja: line 2: ", system=None),
 }

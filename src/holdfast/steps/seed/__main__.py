@@ -29,6 +29,8 @@ def main() -> None:
             ) from error
     else:
         rows = list(example_prompts(template, eos, seed, seed.samples, value(args.params, "random_seed")))
+    for note in sorted({note for row in rows for note in row.pop("notes")}):
+        print(f"seed: note: {note}", flush=True)
     prompts = table(rows)
     write_table(prompts, args.prompts, PROMPTS)
     print(f"seed: {len(prompts)} prompts for {prompts['samples'].sum()} samples", flush=True)

@@ -3,6 +3,7 @@
 import json
 from typing import Any
 
+from holdfast.common.data_files import read_records
 from holdfast.common.errors import UserError
 
 
@@ -61,17 +62,12 @@ def _read(path: str) -> str:
 def _rows(path: str, keys: set[str]) -> list[tuple[str, dict[str, Any]]]:
     """(file and line, object) of each line of a JSONL file."""
     rows = []
-    for number, line in enumerate(_read(path).split("\n"), 1):
-        if not line.strip():
-            continue
-        where = f"{path} line {number}"
-        try:
-            row = json.loads(line)
-        except ValueError as error:
-            raise UserError(f"{where}: not JSON ({error})") from error
-        if not isinstance(row, dict) or set(row) - keys:
-            raise UserError(f"{where}: expected an object with {' and '.join(sorted(keys))}, found {line.strip()[:80]}")
-        rows.append((where, row))
-    if not rows:
-        raise UserError(f"{path}: is empty; add a line or take the file out of params.yaml")
+    for record in read_records(path, "jsonl"):
+        where = f"{path} {record.place}"
+        if record.value is None:
+            raise UserError(f"{where}: {record.fault}")
+        if set(record.value) - keys:
+            found = ", ".join(record.value)
+            raise UserError(f"{where}: expected an object with {' and '.join(sorted(keys))}, found the keys {found}")
+        rows.append((where, record.value))
     return rows

@@ -45,6 +45,7 @@ def by_hand(template: Template, hand: HandPrefix, eos: list[int]) -> Prefix:
         stop_text=hand.stop_text,
         assistant_text=hand.assistant,
         strips=False,
+        notes=[],
     )
 
 
@@ -60,6 +61,7 @@ def in_context(template: Template, eos: list[int], shown: list[str]) -> Prefix:
         stop_text="\n\n###",
         assistant_text="",
         strips=True,
+        notes=[],
     )
 
 
@@ -77,7 +79,7 @@ def marks(tokenizer: Any, prefix: Prefix, system: str | None) -> list[str]:
 def template_prompts(
     template: Template, eos: list[int], seed: Seed, hand: HandPrefix | None, total: int
 ) -> Iterator[dict[str, Any]]:
-    """One row of PROMPTS per slice and system prompt. Raises Refused where the template says no."""
+    """One row of PROMPTS, and its prefix's `notes`, per slice and system prompt. Raises Refused as `derive`."""
     for name, count in shares({name: slice_.share for name, slice_ in seed.slices.items()}, total).items():
         slice_ = seed.slices[name]
         settings = slice_.template | ({"tools": found} if (found := seeds.tools(slice_.tools)) else {})
@@ -101,7 +103,7 @@ def template_prompts(
 def example_prompts(
     template: Template, eos: list[int], seed: Seed, total: int, random_seed: int
 ) -> Iterator[dict[str, Any]]:
-    """One row of PROMPTS per slice and choice of examples, for a base model without a chat template."""
+    """As `template_prompts`, per slice and choice of examples, for a base model without a chat template."""
     if seed.examples is None:
         raise UserError(
             "the base model has no chat template: set seed.examples to a JSONL file of example instructions,"

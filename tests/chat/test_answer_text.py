@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from holdfast.chat.answer_text import AnswerFrame, answer_frame, split_by_frame, split_by_guess
+from holdfast.chat.answer_text import AnswerFrame, added_text, answer_frame, split_by_frame, split_by_guess
 from holdfast.chat.template import Template
 from small_tokenizers import tokenizer
 from templates import SHAPES, Shape
@@ -39,6 +39,17 @@ def test_the_frame_of_every_template(name: str) -> None:
     shape = SHAPES[name]
     expected = FRAMES.get(name, ("", "", shape.stop))
     assert found == AnswerFrame(*expected)
+
+
+@pytest.mark.parametrize("words", ["unigram", "prefix space"])
+def test_a_space_that_the_tokenizer_puts_after_special_tokens_is_no_part_of_the_answer(words: str) -> None:
+    template = Template(tokenizer(SHAPES["mistral_tekken"]._replace(words=words)))
+    prompt = [{"role": "user", "content": "Hi"}]
+    asked = template.ids(template.text(prompt, opening=True))
+    whole = template.ids(template.text([*prompt, {"role": "assistant", "content": "Yes."}], opening=False))
+    written = added_text(template.tokenizer, asked, whole[len(asked) : -1])
+    assert written == " Yes."
+    assert split([written], "stop", answer_frame(template))["text"].to_list() == ["Yes."]
 
 
 def test_an_empty_thought_is_the_template_s_where_a_model_may_think() -> None:

@@ -149,6 +149,23 @@ def test_template_options_reach_the_template() -> None:
     assert "look_up" in derive(with_tools, [], []).prefix_text
 
 
+@pytest.mark.parametrize("words", ["unigram", "prefix space"])
+@pytest.mark.parametrize(
+    "name", ["llama2", "mistral_v1", "mistral_v3", "vicuna", "chatml", "gemma", "llama3", "alpaca"]
+)
+def test_tokenizers_that_put_a_space_before_every_text_give_the_same(name: str, words: str) -> None:
+    shape = SHAPES[name]
+    template = Template(tokenizer(shape._replace(words=words)), date=DATE)
+    prefix = derive(template, [], [])
+    assert (prefix.prefix_text, prefix.boundary, prefix.assistant_text) == (
+        shape.prefix,
+        shape.boundary,
+        shape.assistant,
+    )
+    for text in ("Hello there", "9 is", "(x)", "<b>", "#1"):
+        assert rendered_ids(template, [user(text)])[: len(prefix.prefix_ids)] == prefix.prefix_ids
+
+
 CONTENT = "{{ m.content }}"
 
 

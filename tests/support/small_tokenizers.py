@@ -50,10 +50,34 @@ def _words(kind: str) -> str:
     return tokenizer.to_str()
 
 
+@cache
+def _other_words(kind: str) -> str:
+    """A small tokenizer of a kind that puts a space before every piece of text: unigram (as T5's) or byte-level BPE."""
+    if kind == "unigram":
+        tokenizer, space = Tokenizer(models.Unigram()), {"replacement": "▁", "prepend_scheme": "always"}
+        tokenizer.pre_tokenizer, tokenizer.decoder = pre_tokenizers.Metaspace(**space), decoders.Metaspace(**space)
+        letters = sorted({*map(chr, range(33, 127)), *"".join(CORPUS), "▁"})
+        trainer = trainers.UnigramTrainer(
+            vocab_size=300, initial_alphabet=letters, special_tokens=["<s>", "</s>", "<unk>"], unk_token="<unk>"
+        )
+    else:
+        tokenizer = Tokenizer(models.BPE())
+        tokenizer.pre_tokenizer, tokenizer.decoder = (
+            pre_tokenizers.ByteLevel(add_prefix_space=True),
+            decoders.ByteLevel(),
+        )
+        letters = pre_tokenizers.ByteLevel.alphabet()
+        trainer = trainers.BpeTrainer(vocab_size=700, initial_alphabet=letters, special_tokens=["<s>", "</s>"])
+    trainer.show_progress = False
+    tokenizer.train_from_iterator(CORPUS, trainer)
+    return tokenizer.to_str()
+
+
 def tokenizer(shape: Shape) -> Any:
     """A tokenizer for the shape's template, whose control tokens are special (Zephyr's and Vicuna's roles are not)."""
+    words = _other_words if shape.words in ("unigram", "prefix space") else _words
     fast = PreTrainedTokenizerFast(
-        tokenizer_object=Tokenizer.from_str(_words(shape.words)), bos_token="<s>", eos_token="</s>"
+        tokenizer_object=Tokenizer.from_str(words(shape.words)), bos_token="<s>", eos_token="</s>"
     )
     control = set(
         re.findall(r"<[|｜]?[A-Za-z_]+[|｜]?>|\[/?[A-Z_]+\]", shape.template + shape.prefix + shape.assistant)

@@ -5,12 +5,15 @@ learned to write that text itself. It is not part of the answer: the template of
 writes its own. Others put text between the answer and the token that ends the turn.
 """
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import polars as pl
 
 from holdfast.chat.control_tokens import added_tokens
 from holdfast.chat.template import Message, Refused, Template
+
+_CONTEXT_TOKENS = 6  # of the prompt, enough to see how its end and the answer are joined
+
 
 _SYSTEM: Message = {"role": "system", "content": "system ghw"}
 
@@ -48,9 +51,35 @@ def answer_frame(template: Template) -> AnswerFrame:
             continue
         places = [(closing.find(text), -len(text), text) for text in added_tokens(template.tokenizer)]
         at, _, end = min((place for place in places if place[0] >= 0), default=(len(closing), 0, None))
-        before = start.removeprefix(prompt) if start.startswith(prompt) else ""
-        return AnswerFrame(before, closing[:at], end)
+        return AnswerFrame(_before(fitted, prompt, start), closing[:at], end)
     return NO_FRAME
+
+
+def _before(template: Template, prompt: str, start: str) -> str:
+    """What the model writes between the prompt and its answer, as it is decoded, where `start` ends with the answer's.
+
+    Some tokenizers put a space after each special token, so it is not always what the template has there.
+    """
+    if not start.startswith(prompt):
+        return ""
+    asked, answered = template.ids(prompt), template.ids(start + _ANSWER["content"])
+    if answered[: len(asked)] != asked:
+        return start.removeprefix(prompt)
+    return added_text(template.tokenizer, asked, answered[len(asked) :]).partition(_ANSWER["content"])[0]
+
+
+def added_text(tokenizer: Any, prompt_ids: list[int], answer_ids: list[int]) -> str:
+    """The text that the tokens of an answer add to the prompt, exactly.
+
+    Decoded alone, an answer loses its first space with tokenizers of SentencePiece's kind, and with some others the
+    spaces before punctuation.
+    """
+    ids = prompt_ids[-_CONTEXT_TOKENS:]
+    before, whole, alone = (
+        str(tokenizer.decode(some, skip_special_tokens=False, clean_up_tokenization_spaces=False))
+        for some in (ids, ids + answer_ids, answer_ids)
+    )
+    return whole.removeprefix(before) if whole.startswith(before) else alone
 
 
 def split_by_frame(before: pl.Expr, after: pl.Expr) -> dict[str, pl.Expr]:

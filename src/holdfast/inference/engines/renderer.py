@@ -14,8 +14,6 @@ from holdfast.common.errors import UserError
 from holdfast.inference.params import Model
 from holdfast.inference.request import Request
 
-CONTEXT_TOKENS = 6  # of the prompt, enough to see how its end and the answer are joined
-
 
 class Renderer:
     """Turns requests into prompt token ids with one model's tokenizer; `arguments` as `load_tokenizer` takes them."""
@@ -65,16 +63,6 @@ class Renderer:
             self._turn_end = [] if end is None else [added_tokens(self.tokenizer)[end]]
         return [*request.stop_ids, *((self._turn_end or []) if request.messages else [])]
 
-    def text_of(self, prompt_ids: list[int], answer_ids: list[int]) -> str:
-        """The text that `answer_ids` add to the prompt, exactly.
-
-        Decoded alone, an answer loses its first space with tokenizers of SentencePiece's kind, and with some others the
-        spaces before punctuation.
-        """
-        before = self._decode(prompt_ids[-CONTEXT_TOKENS:])
-        whole = self._decode(prompt_ids[-CONTEXT_TOKENS:] + answer_ids)
-        return whole.removeprefix(before) if whole.startswith(before) else self._decode(answer_ids)
-
     def first_tokens(self, texts: tuple[str, ...], request: Request) -> list[int]:
         """For each text the one token by which an answer to this prompt begins with it.
 
@@ -83,7 +71,7 @@ class Renderer:
         if texts not in self._first_tokens:
             ids = self.prompt_ids(request)
             assert not isinstance(ids, str), "the prompt was rendered before"
-            prompt = self._decode(ids)
+            prompt = str(self.tokenizer.decode(ids, skip_special_tokens=False))
             before = self._encode(prompt)
             found = []
             for text in texts:
@@ -137,9 +125,6 @@ class Renderer:
     def _encode_inside(self, text: str) -> list[int]:
         """As `_encode`, for a piece from inside a text: some tokenizers put a space in front of a whole one."""
         return self._encode(self._anchor + text)[1:]
-
-    def _decode(self, ids: list[int]) -> str:
-        return str(self.tokenizer.decode(ids, skip_special_tokens=False, clean_up_tokenization_spaces=False))
 
     def _encode(self, text: str) -> list[int]:
         return list(self.tokenizer(text, add_special_tokens=False)["input_ids"])

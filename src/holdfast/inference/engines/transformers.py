@@ -19,6 +19,7 @@ from transformers import (
     TopPLogitsWarper,
 )
 
+from holdfast.chat.answer_text import added_text
 from holdfast.common.errors import UserError
 from holdfast.inference.engines.renderer import Renderer, short
 from holdfast.inference.params import Model, Sampling
@@ -158,7 +159,7 @@ class TransformersEngine:
             answers.append(
                 Answer(
                     key=key,
-                    text=self.renderer.text_of(ids, body),
+                    text=added_text(self.renderer.tokenizer, ids, body),
                     finish_reason="length" if end is None else "stop",
                     prompt_tokens=len(ids),
                     output_tokens=len(said) if end is None else end + 1,

@@ -1,4 +1,4 @@
-"""generate: one committee model answers every instruction."""
+"""generate: the answers of one committee model to every instruction."""
 
 import polars as pl
 

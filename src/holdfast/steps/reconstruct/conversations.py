@@ -21,7 +21,7 @@ from holdfast.steps.reconstruct.params import MultiTurn
 
 
 class Conversations:
-    """Extends samples to conversations: the model's answer, then its user's next turn, round by round.
+    """Extends samples to conversations: the base model's answer, then the user's next turn, and so on.
 
     A conversation whose answer or next turn does not end within its tokens stays as long as it was.
     """
@@ -48,7 +48,7 @@ class Conversations:
         return 2 + row_seed(self.random_seed, "turns", sample_id) % (self.settings.max_turns - 1)
 
     def unfinished(self, samples: pl.DataFrame, turn: int) -> list[dict[str, Any]]:
-        """Samples that are at `turn` and go on: drawn to, ended well, with nothing of the template inside."""
+        """Samples with `turn` turns that get another one: drawn for it, ended, and free of template text."""
         here = samples.lazy().filter((pl.col("turn") == turn) & pl.col("error").is_null())
         ended = user_turns(here, self.prompts.lazy()).filter(pl.col("ended") & (pl.col("instruction") != "")).collect()
         going_on = []
@@ -80,7 +80,7 @@ class Conversations:
         return dict(plain.iter_rows())
 
     def ask_answers(self, rows: list[dict[str, Any]]) -> Iterator[Request]:
-        """The model as itself."""
+        """Requests for the assistant's answers to the last turn of each row."""
         for row in rows:
             try:
                 template = self._template(row["prompt_id"])
@@ -92,7 +92,7 @@ class Conversations:
             yield Request(row["sample_id"], tuple(ids), None, seed, self.settings.answer, tuple(self.eos))
 
     def ask_users(self, rows: list[dict[str, Any]]) -> Iterator[Request]:
-        """The model as its user, after the answer."""
+        """Requests for the user's next turn, after the answer."""
         for row in rows:
             try:
                 ids = later_turn(self._template(row["prompt_id"]), row["messages"])

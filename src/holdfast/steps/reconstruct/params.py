@@ -7,7 +7,7 @@ from holdfast.inference.params import Sampling
 
 
 class MultiTurn(Section):
-    """Conversations: the model answers an instruction and speaks as its user again."""
+    """Conversations: the base model answers an instruction and writes the user's next turn."""
 
     share: float = Field(0.0, ge=0, le=1, description="share of the samples that become conversations")
     max_turns: int = Field(3, ge=2, le=5, description="most turns of the user; the number is drawn from 2 up to this")

@@ -1,4 +1,4 @@
-"""reconstruct: the base model speaks as its own user. Samples, not yet cleaned.
+"""Samples of users' turns, which the base model writes after the pre-query prefix; not yet cleaned.
 
 Pre-query sampling is Magpie's (arXiv 2406.08464); as the source of rehearsal data: arXiv 2506.09428, section 3.1.
 """

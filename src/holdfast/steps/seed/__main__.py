@@ -1,4 +1,4 @@
-"""seed: what does the base model see before it writes a user's turn?"""
+"""seed: the prompts after which the base model writes a user's turn."""
 
 from holdfast.chat.template import Refused, Template, eos_ids, load_tokenizer
 from holdfast.common.errors import UserError

@@ -24,7 +24,7 @@ class Slice(Section):
 
 
 class HandPrefix(Section):
-    """How a user's turn opens and ends, for a model whose template does not tell."""
+    """How a user's turn opens and ends, for a model from whose chat template it cannot be derived."""
 
     text: str = Field(min_length=1, description="what stands before the user's text, with its special tokens")
     stops: list[str] = Field([], description="special tokens that end the user's turn")
@@ -33,7 +33,7 @@ class HandPrefix(Section):
 
 
 class Seed(Section):
-    """What the base model sees before it writes as its user, and how often it is asked."""
+    """The prompts after which the base model writes a user's turn, and how many turns are sampled."""
 
     samples: int = Field(2000, ge=1, description="instructions to draw, before cleaning")
     prefix: HandPrefix | None = Field(None, description="the pre-query prefix by hand; null: from the chat template")

@@ -1,4 +1,4 @@
-"""seed: what does the base model see before it writes as its user?"""
+"""The prompts after which the base model writes a user's turn: PROMPTS, by slice and system prompt."""
 
 import datetime
 import json
@@ -50,7 +50,7 @@ def by_hand(template: Template, hand: HandPrefix, eos: list[int]) -> Prefix:
 
 
 def in_context(template: Template, eos: list[int], shown: list[str]) -> Prefix:
-    """A prompt of example instructions for a model without a chat template; it is to write one more."""
+    """A prompt of example instructions for a model without a chat template, which continues the list."""
     text = _HEAD + "".join(f"{_MARK}{example}\n\n" for example in shown) + _MARK
     return Prefix(
         prefix_text=text,

@@ -171,22 +171,24 @@ def test_the_text_says_what_counts() -> None:
         plan.Planned("filter", False, ["after generate-base"], [], None, 0),
     ]
     assert list(plan.text(steps)) == [
-        "generate-base: 30 minutes on 2 GPUs",
+        "generate-base: 30 min on 2 GPUs",
         "    generate.samples: 3 → 4",
-        "    base: at most 1000 rows to ask, 500 reused; tokens: up to about 20000 in, at most 64000 out,"
-        " up to about 1.25 money",
+        "    base: at most 1,000 rows to ask, 500 reused; at most about 20,000 prompt tokens,"
+        " at most 64,000 output tokens; cost: at most about 1.25 USD",
         "filter (if what it reads changes)",
         "    after generate-base",
-        "2 jobs: at most 1000 model calls, 500 rows reused, at most 64000 output tokens, 30 minutes,"
-        " 1.0 GPU-hours, 1 jobs of unknown duration, up to about 1.25 money",
+        "2 jobs: at most 1,000 model calls, 500 rows reused, at most 64,000 output tokens, 30 min,"
+        " 1.0 GPU-hours, 1 job of unknown duration, cost: at most about 1.25 USD",
     ]
     training = plan.Planned("train-mixed", True, ["never built"], [], None, 8)
-    assert list(plan.text([training]))[-1].endswith("0 seconds, 1 jobs of unknown duration (1 of them on GPUs)")
+    assert list(plan.text([training]))[-1].endswith("0 s, 1 job of unknown duration (1 of them on GPUs)")
     harness = row._replace(asked=None, money=0.0, uncounted="mmlu: the harness's requests are not counted")
     said = list(plan.text([*steps, plan.Planned("evaluate-base", True, ["never built"], [row, harness], None, 2)]))
     assert said[-2] == "    base: mmlu: the harness's requests are not counted"
     assert "at most" not in said[-1]
-    assert "up to" not in said[-1]
+    euros = plan.Planned("score-a", True, ["never built"], [row._replace(currency="EUR", asked=1)], 0.5, 1)
+    assert list(plan.text([euros, *steps]))[-1].endswith("cost: at most about 1.25 EUR + 1.25 USD")
+    assert "    base: at most 1 row to ask, 500 reused" in list(plan.text([euros]))[2]
     assert said[-1].endswith("and what is not counted above")
     assert list(plan.text([])) == ["Nothing to do: everything is up to date."]
 

@@ -14,6 +14,7 @@ from holdfast.build import dvc_file, job, staleness
 from holdfast.build.plan_rows import Rows, rows_of
 from holdfast.build.stages import downstream, upstream
 from holdfast.common import section
+from holdfast.common.wording import counted
 from holdfast.params.schema import Params
 from holdfast.params.validation import validate
 
@@ -192,19 +193,26 @@ def total(planned: list[Planned]) -> str:
     gpu_hours = sum((step.hours or 0) * step.gpus for step in planned)
     waiting = sum(step.gpus > 0 for step in unknown)
     on_gpus = f" ({waiting} of them on GPUs)" if waiting else ""
-    money = sum(row.money for row in rows)
     unpriced = uncounted or any(row.money and row.prompt_tokens is None for row in rows)
     parts = [
-        f"{len(planned)} jobs: {most}{sum(row.asked or 0 for row in rows)} model calls",
-        f"{sum(row.reused for row in rows)} rows reused",
-        f"{'' if uncounted else 'at most '}{sum(row.output_tokens for row in rows)} output tokens",
+        f"{counted(len(planned), 'job')}: {most}{counted(sum(row.asked or 0 for row in rows), 'model call')}",
+        f"{counted(sum(row.reused for row in rows), 'row')} reused",
+        f"{'' if uncounted else 'at most '}{counted(sum(row.output_tokens for row in rows), 'output token')}",
         shown(sum(step.hours or 0 for step in planned)),
-        f"{gpu_hours:.1f} GPU-hours" if gpu_hours else "",
-        f"{len(unknown)} jobs of unknown duration{on_gpus}" if unknown else "",
-        f"{'about' if unpriced else 'up to about'} {money:.2f} money" if money else "",
+        f"{gpu_hours:,.1f} GPU-hours" if gpu_hours else "",
+        f"{counted(len(unknown), 'job')} of unknown duration{on_gpus}" if unknown else "",
+        f"cost: {'about' if unpriced else 'at most about'} {price}" if (price := money(rows)) else "",
         "and what is not counted above" if uncounted else "",
     ]
     return ", ".join(filter(None, parts))
+
+
+def money(rows: list[Rows]) -> str:
+    """The price of all rows, each currency by itself; empty if nothing has a price."""
+    sums: dict[str, float] = {}
+    for row in rows:
+        sums[row.currency] = sums.get(row.currency, 0.0) + row.money
+    return " + ".join(f"{amount:,.2f} {currency}" for currency, amount in sorted(sums.items()) if amount)
 
 
 def line(row: Rows) -> str:
@@ -212,23 +220,23 @@ def line(row: Rows) -> str:
     if row.asked is None:
         return f"{row.model}: {row.uncounted}"
     most = "at most " if row.estimate else ""
-    upper = "up to about" if row.estimate else "about"
-    prompt = "?" if row.prompt_tokens is None else f"{upper} {row.prompt_tokens}"
-    cost = f", up to about {row.money:.2f} money" if row.money else ""
-    cost += " and that of the prompts" if row.money and row.prompt_tokens is None else ""
+    upper = "at most about" if row.estimate else "about"
+    prompt = "an unknown number of" if row.prompt_tokens is None else f"{upper} {row.prompt_tokens:,}"
+    price = f"; cost: at most about {money([row])}" if row.money else ""
+    price += ", without the prompts" if row.money and row.prompt_tokens is None else ""
     return (
-        f"{row.model}: {most}{row.asked} rows to ask, {row.reused} reused;"
-        f" tokens: {prompt} in, at most {row.output_tokens} out{cost}"
+        f"{row.model}: {most}{counted(row.asked, 'row')} to ask, {row.reused:,} reused;"
+        f" {prompt} prompt tokens, at most {counted(row.output_tokens, 'output token')}{price}"
     )
 
 
 def duration(hours: float | None, gpus: int) -> str:
     """How long a job is expected to take, as a suffix."""
-    return "" if hours is None else f": {shown(hours)}" + (f" on {gpus} GPUs" if gpus else "")
+    return "" if hours is None else f": {shown(hours)}" + (f" on {counted(gpus, 'GPU')}" if gpus else "")
 
 
 def shown(hours: float) -> str:
     """Hours, minutes or seconds, as fits."""
     if hours >= 1:
-        return f"{hours:.1f} hours"
-    return f"{hours * 60:.0f} minutes" if hours * 60 >= 1 else f"{hours * 3600:.0f} seconds"
+        return f"{hours:,.1f} h"
+    return f"{hours * 60:.0f} min" if hours * 60 >= 1 else f"{hours * 3600:.0f} s"

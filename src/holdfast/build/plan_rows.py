@@ -44,6 +44,7 @@ class Rows(NamedTuple):
     money: float
     estimate: bool  # an upper bound: a stage above has yet to run, or what cannot be read is asked again
     uncounted: str = ""
+    currency: str = "USD"
 
 
 def rows_of(shell: str, params: Params, known: Known) -> list[Rows]:
@@ -206,4 +207,5 @@ def _rows(name: str, model: Model, found: Pending, estimate: bool) -> Rows:
         found.prompt_tokens * rates.input_per_million_tokens + found.max_output_tokens * rates.output_per_million_tokens
     ) / 1e6
     hours = found.asked / found.rows_per_s / 3600 if found.rows_per_s else None if found.asked else 0.0
-    return Rows(name, found.asked, found.reused, found.prompt_tokens, found.max_output_tokens, hours, money, estimate)
+    counts = (found.asked, found.reused, found.prompt_tokens, found.max_output_tokens)
+    return Rows(name, *counts, hours, money, estimate, currency=model.rates.currency)

@@ -42,8 +42,9 @@ class SamplingOverride(Section):
 class Rates(Section):
     """What a model costs, for `holdfast plan` and spending caps."""
 
-    input_per_million_tokens: float = Field(0.0, ge=0, description="money per million prompt tokens")
-    output_per_million_tokens: float = Field(0.0, ge=0, description="money per million generated tokens")
+    input_per_million_tokens: float = Field(0.0, ge=0, description="price of a million prompt tokens, in `currency`")
+    output_per_million_tokens: float = Field(0.0, ge=0, description="price of a million generated tokens")
+    currency: str = Field("USD", pattern="^[A-Z]{3}$", description="ISO 4217 code of the prices' currency")
     rows_per_s: float | None = Field(
         None, gt=0, description="expected rows per second; measured by earlier builds when left out"
     )

@@ -145,6 +145,15 @@ def test_named_commands_and_code_exist(page: str) -> None:
             assert exists("src/" + name.replace(".", "/") + ".py") or exists("src/" + name.replace(".", "/")), name
 
 
+def test_contributing_names_code_where_it_is() -> None:
+    found = re.findall(r"((?:`[\w.]+(?:\(\))?`(?:,| and)? )+)in `([\w/.]+\.py)`", text("CONTRIBUTING.md"))
+    assert found
+    for names, path in found:
+        file = path if path.startswith("src/") else f"src/holdfast/{path}"
+        for name in re.findall(r"\w+(?=(?:\(\))?`)", names):
+            assert re.search(rf"\b{name}\b\s*(\(|=|:)", text(file)), f"CONTRIBUTING.md names {name} in {path}"
+
+
 def test_the_rule_graph_is_current() -> None:
     current = rule_graph.page() == rule_graph.PAGE.read_text(encoding="utf-8")
     assert current, f"the rule graph in docs/architecture.md has changed; run: {rule_graph.COMMAND}"

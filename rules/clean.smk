@@ -8,8 +8,7 @@ def suite_keys():
 
 
 def clean_keys():
-    settings = ["clean"] if "clean" in config else []
-    return ",".join(["random_seed", *settings, *suite_keys().values()])
+    return ",".join(["random_seed", *present("clean"), *suite_keys().values()])
 
 
 rule clean:
@@ -36,7 +35,7 @@ rule clean:
         code=code("holdfast.steps.clean"),
         declared=clean_keys(),
     shell:
-        "exec envs/job clean --env {input.env} --code {params.code} --log {log} --"
+        "exec envs/job clean --env {input.env:q} --code {params.code} --log {log:q} --"
         " python -m holdfast.steps.clean --params {params.declared:q} --prompts {input.prompts:q} --samples {input.samples:q}"
         " --harness {input.harness:q} --instructions {output.instructions:q} --rejected {output.rejected:q}"
         " --contamination {output.contamination:q} --metrics {output.metrics:q}"

@@ -9,6 +9,7 @@ from snakemake.exceptions import WorkflowError
 from holdfast.build import lock, staleness
 from holdfast.build.jobs import LISTING
 from holdfast.common.errors import UserError
+from holdfast.common.section import ABSENT, look_up
 from holdfast.inference.fingerprint import answer_keys
 from holdfast.inference.params import Model
 
@@ -43,6 +44,11 @@ def model_files(name):
     return [file for file in (model.folder, model.chat_template) if file]
 
 
+def present(*keys):
+    """Those of the dotted keys that params.yaml has: an optional key is declared where it is set."""
+    return [key for key in keys if look_up(config, key) is not ABSENT]
+
+
 def model_keys(name):
     """The keys of a model that decide its answers; prices and limits are not among them."""
     return answer_keys(name, config["models"][name])
@@ -50,10 +56,8 @@ def model_keys(name):
 
 def loading_keys():
     """The keys that decide how the base model's tokenizer is loaded, besides its path."""
-    base, model = config["base"], config["models"][config["base"]]
-    keys = [key for key in ("revision", "chat_template") if key in model]
-    keys += ["engine_args.trust_remote_code"] if "trust_remote_code" in model.get("engine_args", {}) else []
-    return [f"models.{base}.{key}" for key in keys]
+    keys = ("revision", "chat_template", "engine_args.trust_remote_code")
+    return present(*(f"models.{config['base']}.{key}" for key in keys))
 
 
 def gpus(name):

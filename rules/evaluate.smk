@@ -50,7 +50,7 @@ rule evaluate:
         declared=evaluate_keys(),
         model=lambda w: evaluated_model(w.arm),
     shell:
-        "exec envs/job evaluate-{wildcards.arm} --env {input.env} --code {params.code} --log {log} --"
+        "exec envs/job evaluate-{wildcards.arm} --env {input.env:q} --code {params.code} --log {log:q} --"
         " python -m holdfast.steps.evaluate --params {params.declared:q} --arm {wildcards.arm} --model {params.model:q}"
         " --table {output.table:q} --samples {output.samples:q} --metrics {output.metrics:q}"
 
@@ -72,6 +72,6 @@ rule suite_items:
         code=code("holdfast.steps.evaluate.suite_items"),
         declared="evaluate.suites.{suite}",
     shell:
-        "exec envs/job suite_items-{wildcards.suite} --env {input.env} --code {params.code} --log {log} --"
+        "exec envs/job suite_items-{wildcards.suite} --env {input.env:q} --code {params.code} --log {log:q} --"
         " python -m holdfast.steps.evaluate.suite_items --params {params.declared:q} --suite {wildcards.suite}"
         " --texts {output.texts:q}"

@@ -31,7 +31,7 @@ rule filter:
         code=code("holdfast.steps.filter"),
         declared="random_seed,filter.{selection}",
     shell:
-        "exec envs/job filter-{wildcards.selection} --env {input.env} --code {params.code} --log {log} --"
+        "exec envs/job filter-{wildcards.selection} --env {input.env:q} --code {params.code} --log {log:q} --"
         " python -m holdfast.steps.filter --params {params.declared:q} --selection {wildcards.selection}"
         " --instructions {input.instructions:q} --generations {input.generations:q} --scores {input.scores:q}"
         " --selected {output.selected:q} --rejected {output.rejected:q}"
@@ -58,7 +58,7 @@ rule judge_statistics:
         code=code("holdfast.steps.filter.judge_statistics"),
         declared="random_seed,filter.selected",
     shell:
-        "exec envs/job judge_statistics --env {input.env} --code {params.code} --log {log} --"
+        "exec envs/job judge_statistics --env {input.env:q} --code {params.code} --log {log:q} --"
         " python -m holdfast.steps.filter.judge_statistics --params {params.declared:q}"
         " --instructions {input.instructions:q} --generations {input.generations:q} --scores {input.scores:q}"
         " --selected {input.selected:q} --rejected {input.rejected:q} --cube {output.cube:q} --metrics {output.metrics:q}"

@@ -28,6 +28,6 @@ rule generate:
         declared=generate_keys,
         base=config["models"][config["base"]]["path"],
     shell:
-        "exec envs/job generate-{wildcards.model} --env {input.env} --code {params.code} --log {log} --"
+        "exec envs/job generate-{wildcards.model} --env {input.env:q} --code {params.code} --log {log:q} --"
         " python -m holdfast.steps.generate --params {params.declared:q} --model {wildcards.model}"
         " --base {params.base:q} --instructions {input.instructions:q} --generations {output.generations:q} --rejected {output.rejected:q}"

@@ -11,24 +11,13 @@ def mix_sources(arm):
 def mix_keys(wildcards):
     """The arm, its sources, and the licences of the models that wrote rehearsal rows."""
     sources = mix_sources(wildcards.arm)
-    named = [f"sources.{name}" for name in sources if name in config.get("sources", {})]
     rehearsal = any(source.selection for source in sources.values())
     writers = sorted(config["generate"]["models"]) if rehearsal else []
-    contamination = config.get("clean", {}).get("contamination", {})
-    compared = [f"clean.contamination.{key}" for key in ("ngram", "benchmarks", "fields") if key in contamination]
-    licences = [f"models.{m}.licence" for m in writers if config["models"][m].get("licence")]
-    return ",".join(
-        [
-            "random_seed",
-            "mix",
-            "train.sequence_len",
-            f"arms.{wildcards.arm}",
-            *named,
-            *licences,
-            *compared,
-            *loading_keys(),
-        ]
-    )
+    optional = [f"sources.{name}" for name in sources]
+    optional += [f"models.{name}.licence" for name in writers]
+    optional += [f"clean.contamination.{key}" for key in ("ngram", "benchmarks", "fields")]
+    own = ["random_seed", "mix", "train.sequence_len", f"arms.{wildcards.arm}"]
+    return ",".join([*own, *present(*optional), *loading_keys()])
 
 
 rule mix:
@@ -59,6 +48,6 @@ rule mix:
         declared=mix_keys,
         base=config["models"][config["base"]]["path"],
     shell:
-        "exec envs/job mix-{wildcards.arm} --env {input.env} --code {params.code} --log {log} --"
+        "exec envs/job mix-{wildcards.arm} --env {input.env:q} --code {params.code} --log {log:q} --"
         " python -m holdfast.steps.mix --params {params.declared:q} --arm {wildcards.arm} --base {params.base:q}"
         " --out data/mix/{wildcards.arm} --suites {input.suites:q} --harness {input.harness:q}"

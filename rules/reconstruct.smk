@@ -2,8 +2,8 @@
 
 
 def reconstruct_keys():
-    keys = [f"reconstruct.{key}" for key in ("multi_turn", "sampling") if key in config["reconstruct"]]
-    return ",".join(["random_seed", "base", *model_keys(config["base"]), *keys])
+    settings = present("reconstruct.multi_turn", "reconstruct.sampling")
+    return ",".join(["random_seed", "base", *model_keys(config["base"]), *settings])
 
 
 rule reconstruct:
@@ -25,6 +25,6 @@ rule reconstruct:
         code=code("holdfast.steps.reconstruct"),
         declared=reconstruct_keys(),
     shell:
-        "exec envs/job reconstruct --env {input.env} --code {params.code} --log {log} --"
+        "exec envs/job reconstruct --env {input.env:q} --code {params.code} --log {log:q} --"
         " python -m holdfast.steps.reconstruct --params {params.declared:q} --prompts {input.prompts:q}"
         " --samples {output.samples:q}"

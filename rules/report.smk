@@ -36,12 +36,9 @@ rule report:
         "benchmarks/report.tsv"
     params:
         code=code("holdfast.steps.report"),
-        declared=",".join(
-            ["base", "report", "evaluate.suites"]
-            + [f"train.{key}" for key in ("budget", "config") if config["train"].get(key)]
-        ),
+        declared=",".join(["base", "report", "evaluate.suites", *present("train.budget", "train.config")]),
     shell:
-        "exec envs/job report --env {input.env} --code {params.code} --log {log} --"
+        "exec envs/job report --env {input.env:q} --code {params.code} --log {log:q} --"
         " python -m holdfast.steps.report --params {params.declared:q} --prompts {input.prompts:q}"
         " --samples {input.samples:q} --instructions {input.instructions:q} --cube {input.cube:q} --selected {input.selected:q}"
         " --generations {input.generations:q} --scores {input.scores:q} --mixtures {input.mixtures:q}"

@@ -21,9 +21,9 @@ rule sandbox_world:
         "benchmarks/sandbox/world.tsv"
     params:
         code=code("holdfast.sandbox.build_world"),
-        declared="sandbox.seed,sandbox.world",
+        declared=",".join(present("sandbox.seed", "sandbox.world")),
     shell:
-        "exec envs/job sandbox_world --env {input.env} --code {params.code} --log {log} --"
+        "exec envs/job sandbox_world --env {input.env:q} --code {params.code} --log {log:q} --"
         " python -m holdfast.sandbox.build_world --params {params.declared:q}"
         " --rubric {input.rubric:q} --system-prompts {input.system_prompts:q} --conversations {output.conversations:q}"
         " --general {output.general:q} --domain {output.domain:q} --domain-train {output.domain_train:q}"
@@ -45,9 +45,9 @@ rule sandbox_tokenizer:
         "benchmarks/sandbox/tokenizer.tsv"
     params:
         code=code("holdfast.sandbox.tokenizer"),
-        declared="sandbox.vocabulary",
+        declared=",".join(present("sandbox.vocabulary")),
     shell:
-        "exec envs/job sandbox_tokenizer --env {input.env} --code {params.code} --log {log} --"
+        "exec envs/job sandbox_tokenizer --env {input.env:q} --code {params.code} --log {log:q} --"
         " python -m holdfast.sandbox.tokenizer --params {params.declared:q}"
         " --conversations {input.conversations:q} --texts {input.texts:q} --tokenizer {output.tokenizer:q}"
 
@@ -67,8 +67,8 @@ rule sandbox_model:
         "benchmarks/sandbox/{name}.tsv"
     params:
         code=code("holdfast.sandbox.train"),
-        declared="sandbox.seed,sandbox.models.{name}",
+        declared=",".join([*present("sandbox.seed"), "sandbox.models.{name}"]),
     shell:
-        "exec envs/job sandbox_model-{wildcards.name} --env {input.env} --code {params.code} --log {log} --"
+        "exec envs/job sandbox_model-{wildcards.name} --env {input.env:q} --code {params.code} --log {log:q} --"
         " python -m holdfast.sandbox.train --params {params.declared:q} --name {wildcards.name}"
         " --conversations {input.conversations:q} --tokenizer {input.tokenizer:q} --model {output.model:q}"

@@ -24,9 +24,9 @@ rule sandbox_reconstruction:
         "benchmarks/sandbox/reconstruction.tsv"
     params:
         code=code("holdfast.sandbox.reconstruction_truth"),
-        declared="sandbox.seed",
+        declared=",".join(present("sandbox.seed")),
     shell:
-        "exec envs/job sandbox_reconstruction --env {input.env} --code {params.code} --log {log} --"
+        "exec envs/job sandbox_reconstruction --env {input.env:q} --code {params.code} --log {log:q} --"
         " python -m holdfast.sandbox.reconstruction_truth --params {params.declared:q} --prompts {input.prompts:q}"
         " --samples {input.samples:q} --instructions {input.instructions:q} --metrics {output.metrics:q}"
 
@@ -49,6 +49,6 @@ rule sandbox_committee:
         code=code("holdfast.sandbox.committee_truth"),
         declared="base,random_seed",
     shell:
-        "exec envs/job sandbox_committee --env {input.env} --code {params.code} --log {log} --"
+        "exec envs/job sandbox_committee --env {input.env:q} --code {params.code} --log {log:q} --"
         " python -m holdfast.sandbox.committee_truth --params {params.declared:q} --instructions {input.instructions:q}"
         " --generations {input.generations:q} --scores {input.scores:q} --metrics {output.metrics:q}"

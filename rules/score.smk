@@ -27,6 +27,6 @@ rule score:
         code=code("holdfast.steps.score"),
         declared=score_keys,
     shell:
-        "exec envs/job score-{wildcards.judge} --env {input.env} --code {params.code} --log {log} --"
+        "exec envs/job score-{wildcards.judge} --env {input.env:q} --code {params.code} --log {log:q} --"
         " python -m holdfast.steps.score --params {params.declared:q} --judge {wildcards.judge} --rubric {input.rubric:q}"
         " --instructions {input.instructions:q} --generations {input.generations:q} --scores {output.scores:q}"

@@ -29,5 +29,5 @@ rule seed:
         code=code("holdfast.steps.seed"),
         declared=seed_keys(),
     shell:
-        "exec envs/job seed --env {input.env} --code {params.code} --log {log} --"
+        "exec envs/job seed --env {input.env:q} --code {params.code} --log {log:q} --"
         " python -m holdfast.steps.seed --params {params.declared:q} --prompts {output.prompts:q}"

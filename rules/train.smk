@@ -9,8 +9,7 @@ def training_runs():
 
 def train_keys():
     """The keys that decide a run besides the recipe, the mixture and the base model."""
-    own = [f"train.{key}" for key in ("gpus", "merge") if key in config["train"]]
-    return ",".join(["random_seed", *own, *loading_keys()])
+    return ",".join(["random_seed", *present("train.gpus", "train.merge"), *loading_keys()])
 
 
 rule recipe:
@@ -32,7 +31,7 @@ rule recipe:
         declared=",".join(["random_seed", "train", *loading_keys()]),
         base=config["models"][config["base"]]["path"],
     shell:
-        "exec envs/job recipe --env {input.env} --code {params.code} --log {log} --"
+        "exec envs/job recipe --env {input.env:q} --code {params.code} --log {log:q} --"
         " python -m holdfast.steps.train.recipe --params {params.declared:q} --base {params.base:q}"
         " --recipe {output.recipe:q}"
 
@@ -67,7 +66,7 @@ rule train:
         declared=train_keys(),
         base=config["models"][config["base"]]["path"],
     shell:
-        "exec envs/job train-{wildcards.run} --env {input.env} --code {params.code} --log {log} --"
+        "exec envs/job train-{wildcards.run} --env {input.env:q} --code {params.code} --log {log:q} --"
         " python -m holdfast.steps.train --params {params.declared:q} --run {wildcards.run} --base {params.base:q}"
         " --recipe {input.recipe:q} --train {input.train:q} --val {input.val:q} --model {output.model:q}"
         " --curve {output.curve:q}"

@@ -89,9 +89,10 @@ def stage_name(job: Job) -> str:
 
 
 def declared(shell: str) -> list[str]:
-    """The keys of params.yaml after `--params` in a job's shell command."""
-    words = shlex.split(shell)
-    return sorted(set(words[words.index("--params") + 1].split(","))) if "--params" in words else []
+    """The keys of params.yaml after `--params` in a job's shell command; there may be none."""
+    words = [*shlex.split(shell), "--"]
+    keys = words[words.index("--params") + 1] if "--params" in words else "--"
+    return [] if keys.startswith("--") else sorted(set(keys.split(",")))
 
 
 def code_modules(shell: str) -> list[str]:

@@ -11,7 +11,8 @@ from holdfast.common.processes import end_with_parent
 def arguments(description: str | None, *names: str, many: tuple[str, ...] = ()) -> argparse.Namespace:
     """Parse `--params KEY,KEY` and one required `--name VALUE` per name (`--name VALUE…` for those in `many`)."""
     parser = argparse.ArgumentParser(description=description)
-    parser.add_argument("--params", required=True, help="the keys of params.yaml that this job reads, comma-separated")
+    keys = "the keys of params.yaml that this job reads, comma-separated; may be none"
+    parser.add_argument("--params", required=True, nargs="?", const="", help=keys)
     for name in (*names, *many):
         parser.add_argument(f"--{name.replace('_', '-')}", required=True, nargs="*" if name in many else None)
     return parser.parse_args()

@@ -4,7 +4,7 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from holdfast.common.section import Section, value
+from holdfast.common.section import Section, optional, undeclared_value
 
 
 class Sampling(Section):
@@ -105,10 +105,10 @@ def endpoint_faults(name: str, model: Model) -> list[str]:
 
 
 def how_loaded(declared: str) -> dict[str, Any]:
-    """`revision`, `trust_remote_code`, `chat_template` of the base, where `declared` keys name them, else not set."""
-    found: dict[str, Any] = {"revision": None, "trust_remote_code": False, "chat_template": None}
-    for key in declared.split(","):
-        last = key.rpartition(".")[2]
-        if key.startswith("models.") and last in found:
-            found[last] = value(declared, key)
-    return found
+    """`revision`, `trust_remote_code` and `chat_template` of the base model; None or false where they are left out."""
+    base = undeclared_value("base")  # only says which keys count
+    return {
+        "revision": optional(declared, f"models.{base}.revision"),
+        "trust_remote_code": optional(declared, f"models.{base}.engine_args.trust_remote_code", False),
+        "chat_template": optional(declared, f"models.{base}.chat_template"),
+    }

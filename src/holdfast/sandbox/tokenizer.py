@@ -10,7 +10,8 @@ from transformers import PreTrainedTokenizerFast
 
 from holdfast.common import step
 from holdfast.common.files import replacing, scan_table
-from holdfast.common.section import value
+from holdfast.common.section import read
+from holdfast.sandbox.params import Sandbox
 from holdfast.sandbox.tables import CONVERSATIONS
 
 PAD = "<|pad|>"
@@ -83,7 +84,7 @@ def with_template(path: str, template: str) -> PreTrainedTokenizerFast:
 
 def main() -> None:
     args = step.arguments(__doc__, "conversations", "tokenizer", many=("texts",))
-    vocabulary = value(args.params, "sandbox.vocabulary")
+    vocabulary = read(args.params, "sandbox", Sandbox).vocabulary
     messages = scan_table(args.conversations, CONVERSATIONS).select("messages").collect()["messages"]
     # a real tokenizer knows more words than its model was aligned on: those of the user's data too
     other = [json.loads(line)["messages"] for path in args.texts for line in Path(path).read_text().splitlines()]

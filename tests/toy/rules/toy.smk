@@ -18,7 +18,7 @@ rule reconstruct:
         code=code("holdfast.toy.reconstruct"),
         declared="random_seed,reconstruct",
     shell:
-        "exec envs/job reconstruct --env {input.env} --code {params.code} --log {log} --"
+        "exec envs/job reconstruct --env {input.env:q} --code {params.code} --log {log:q} --"
         " python -m holdfast.toy.reconstruct --params {params.declared:q} --prompts {input.prompts:q}"
         " --instructions {output.instructions:q} --rejected {output.rejected:q}"
 
@@ -39,7 +39,7 @@ rule generate:
         code=code("holdfast.toy.generate"),
         declared=lambda w: f"random_seed,generate.shards,generate.models.{w.model}",
     shell:
-        "exec envs/job generate-{wildcards.model} --env {input.env} --code {params.code} --log {log} --"
+        "exec envs/job generate-{wildcards.model} --env {input.env:q} --code {params.code} --log {log:q} --"
         " python -m holdfast.toy.generate --params {params.declared:q} --model {wildcards.model}"
         " --instructions {input.instructions:q} --generations {output.generations:q}"
 
@@ -60,7 +60,7 @@ rule filter:
         code=code("holdfast.toy.filter"),
         declared="filter",
     shell:
-        "exec envs/job filter --env {input.env} --code {params.code} --log {log} --"
+        "exec envs/job filter --env {input.env:q} --code {params.code} --log {log:q} --"
         " python -m holdfast.toy.filter --params {params.declared:q} --generations {input.generations:q}"
         " --selected {output.selected:q}"
 
@@ -81,7 +81,7 @@ rule train:
         code=code("holdfast.toy.train"),
         declared=lambda w: f"arms.{w.arm}",
     shell:
-        "exec envs/job train-{wildcards.arm} --env {input.env} --code {params.code} --log {log} --"
+        "exec envs/job train-{wildcards.arm} --env {input.env:q} --code {params.code} --log {log:q} --"
         " python -m holdfast.toy.train --params {params.declared:q} --arm {wildcards.arm} --selected {input.selected:q}"
         " --model {output.model:q}"
 
@@ -101,5 +101,5 @@ rule report:
     params:
         code=code("holdfast.toy.report"),
     shell:
-        "exec envs/job report --env {input.env} --code {params.code} --log {log} --"
+        "exec envs/job report --env {input.env:q} --code {params.code} --log {log:q} --"
         " python -m holdfast.toy.report --models {input.models:q} --summary {output.summary:q}"

@@ -15,10 +15,10 @@ from holdfast.text.benchmark_items import suite_items
 def main() -> None:
     names = ("prompts", "samples", "instructions", "rejected", "contamination", "metrics")
     args = arguments(__doc__, *names, many=("harness",))
-    clean = read(args.params, "clean", Clean) if "clean" in args.params.split(",") else Clean()
-    suites = value(args.params, "evaluate.suites") if "evaluate." in args.params else {}
+    clean = read(args.params, "clean", Clean)
+    suites = {key.split(".")[2]: value(args.params, key) for key in args.params.split(",") if key.endswith(".path")}
     fields = clean.contamination.fields
-    items = [item for name in sorted(suites) for item in suite_items(name, suites[name]["path"], fields)]
+    items = [item for name in sorted(suites) for item in suite_items(name, suites[name], fields)]
     items += [item for path in sorted(args.harness) for item in suite_items(Path(path).stem, path, ["prompt"])]
     items += [item for path in sorted(clean.contamination.benchmarks) for item in suite_items(path, path, fields)]
     turns = user_turns(scan_table(args.samples, SAMPLES), scan_table(args.prompts, PROMPTS)).collect()

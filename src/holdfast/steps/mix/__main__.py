@@ -8,7 +8,7 @@ import polars as pl
 from holdfast.chat.control_tokens import message_control_tokens
 from holdfast.chat.template import Template, load_tokenizer
 from holdfast.common.files import digest, replacing, write_json, write_table
-from holdfast.common.section import read, value
+from holdfast.common.section import optional, read, value
 from holdfast.common.step import arguments, run
 from holdfast.common.tables import MIX_CONTAMINATION, MIX_REJECTED
 from holdfast.common.wording import counted
@@ -33,18 +33,14 @@ from holdfast.text.params import Contamination
 _LICENCE = re.compile(r"models\.[^.]+\.licence")
 
 
-def defined(params: str, key: str) -> bool:
-    """Whether `key` is among the declared keys: rules declare optional ones only where params.yaml has them."""
-    return key in params.split(",")
-
-
 def used_sources(params: str, arm: Arm) -> dict[str, Source]:
     """The arm's sources, by name; `rehearsal` needs no definition."""
-    found = {name: f"sources.{name}" for name in arm.sources}
-    builtin = Source.model_validate(REHEARSAL)
+    known = {"rehearsal": Source.model_validate(REHEARSAL)}
     return {
-        name: builtin if name == "rehearsal" and not defined(params, key) else read(params, key, Source)
-        for name, key in found.items()
+        name: known[name]
+        if optional(params, f"sources.{name}") is None and name in known
+        else read(params, f"sources.{name}", Source)
+        for name in arm.sources
     }
 
 

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from holdfast.common.files import replacing, scan_table, write_json
-from holdfast.common.section import read, value
+from holdfast.common.section import optional, read, value
 from holdfast.common.step import arguments, run
 from holdfast.common.tables import EVALUATIONS
 from holdfast.steps.report.page import render
@@ -18,9 +18,9 @@ DROPPED_SHOWN = 3  # rows of each reason
 
 def training_budget(declared: str) -> dict[str, float] | None:
     """`train.budget`, by default 1 epoch; None when the user's own Axolotl file (`train.config`) sets it."""
-    if "train.budget" in declared.split(","):
-        return value(declared, "train.budget")  # type: ignore[no-any-return]
-    return None if "train.config" in declared.split(",") else {"epochs": 1.0}
+    if optional(declared, "train.config") is not None:
+        return None
+    return optional(declared, "train.budget", {"epochs": 1.0})  # type: ignore[no-any-return]
 
 
 def main() -> None:

@@ -12,7 +12,7 @@ from holdfast.common.errors import UserError
 from holdfast.common.files import replacing
 from holdfast.common.gpus import own_gpus
 from holdfast.common.run_names import arm_and_seed
-from holdfast.common.section import value
+from holdfast.common.section import optional, undeclared_value, value
 from holdfast.common.step import arguments, run
 from holdfast.inference.params import how_loaded
 from holdfast.steps.train.launch import axolotl, prepare_to_resume, work_folder
@@ -23,9 +23,8 @@ from holdfast.steps.train.run_config import run_config
 
 def run_settings(declared: str) -> tuple[int, bool, str | None]:
     """(GPUs, whether an adapter is merged, launcher) of `train`. The launcher is not declared: it changes no weight."""
-    keys = [key for key in ("train.gpus", "train.merge") if key in declared.split(",")]
-    found = {key.removeprefix("train."): value(declared, key) for key in keys}
-    return found.get("gpus", 0), found.get("merge", True), value("train", "train").get("launcher")
+    launcher = undeclared_value("train.launcher")
+    return optional(declared, "train.gpus", 0), optional(declared, "train.merge", True), launcher
 
 
 def main() -> None:

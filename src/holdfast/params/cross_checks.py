@@ -1,6 +1,7 @@
-"""Checks across the sections of params.yaml: names, settings that exclude each other, files."""
+"""Checks across the sections of params.yaml: names, and settings that exclude each other."""
 
 import difflib
+import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
@@ -8,13 +9,13 @@ from typing import Any
 import yaml
 
 from holdfast.common.errors import UserError
-from holdfast.inference.params import Model, endpoint_faults
+from holdfast.inference.params import endpoint_faults
 from holdfast.params.policy import check_policy
-from holdfast.params.schema import RESERVED, Params
+from holdfast.params.schema import NAME, RESERVED, Params
 from holdfast.steps.mix.params import REHEARSAL, Source, size_source
 from holdfast.steps.train.params import Train
 
-BUILT = ("data/sandbox/", "models/sandbox/")  # made by the workflow itself
+SANDBOX_MODELS = "models/sandbox/"
 
 
 def cross_faults(params: Params) -> Iterator[str]:
@@ -29,6 +30,15 @@ def cross_faults(params: Params) -> Iterator[str]:
     for name, selection in params.filter.items():
         yield from undefined(f"filter.{name}.models", selection.models or [], params.generate.models, "generate.models")
         yield from undefined(f"filter.{name}.judges", selection.judges or [], params.score.judges, "score.judges")
+    small = params.sandbox.models if params.sandbox else {}
+    for name, model in params.models.items():
+        if model.engine != "openai" and model.path.startswith(SANDBOX_MODELS):
+            yield from undefined(
+                f"models.{name}.path", [model.path.removeprefix(SANDBOX_MODELS)], small, "sandbox.models"
+            )
+    for name in small:
+        if not re.fullmatch(NAME.strip("^$"), name):
+            yield f"sandbox.models.{name}: a name consists of a to z, 0 to 9 and _; rename it"
     for name, arm in params.arms.items():
         yield from undefined(f"arms.{name}.sources", arm.sources, sources, "sources")
         if name in RESERVED:
@@ -104,42 +114,3 @@ def used_adapter(train: Train) -> Any:
     except (OSError, ValueError, yaml.YAMLError):  # said when the recipe is checked
         return None
     return recipe.get("adapter") if isinstance(recipe, dict) else None
-
-
-def file_faults(params: Params) -> Iterator[str]:
-    """Files and folders of the user's own that are named but missing; what the workflow builds is passed over."""
-    named: dict[str, str | None] = {"score.rubric": params.score.rubric, "seed.examples": params.seed.examples}
-    named["seed.system_prompts"] = params.seed.system_prompts
-    for name, part in params.seed.slices.items():
-        named |= {f"seed.slices.{name}.{key}": getattr(part, key) for key in ("system_prompts", "tools")}
-    named |= {f"clean.contamination.benchmarks: {b}": b for b in params.clean.contamination.benchmarks}
-    named |= {f"sources.{name}.path": source.path for name, source in params.sources.items()}
-    for name, suite in params.evaluate.suites.items():
-        named |= {
-            f"evaluate.suites.{name}.{key}": getattr(suite, key, None) for key in ("path", "rubric", "include_path")
-        }
-    named["train.config"] = params.train.config
-    for name, model in params.models.items():
-        named[f"models.{name}.chat_template"] = model.chat_template
-        if model.folder:
-            named[f"models.{name}.path"] = model.folder
-        elif model.engine != "openai" and Path(model.path).is_dir():
-            yield f"models.{name}.path: {model.path} is a folder here; write ./{model.path}, else it is a hub id"
-    if (base := params.models.get(params.base)) and has_no_template(base):
-        yield f"models.{params.base}.chat_template: {base.path} has no chat template of its own; name a Jinja file"
-    for key, path in named.items():
-        if path and not Path(path).exists() and not path.startswith(BUILT):
-            yield f"{key}: {path} does not exist"
-    for name in (params.environments.inference, params.environments.training):
-        if not Path(f"envs/{name}.txt").is_file():
-            yield f"environments: envs/{name}.txt does not exist"
-
-
-def has_no_template(model: Model) -> bool:
-    """Whether the files of a model's folder show that it has no chat template, and none is given."""
-    if model.chat_template or model.folder is None:
-        return False
-    settings, known = Path(model.folder) / "tokenizer_config.json", ("chat_template.jinja", "chat_template.json")
-    if not settings.is_file() or any((Path(model.folder) / file).exists() for file in (*known, "chat_templates")):
-        return False
-    return '"chat_template"' not in settings.read_text(encoding="utf-8", errors="replace")

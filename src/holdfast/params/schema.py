@@ -20,6 +20,7 @@ from holdfast.steps.seed.params import Seed
 from holdfast.steps.train.params import Train
 
 NAME = r"^[a-z0-9_]+$"
+FILE_NAME = r"^[A-Za-z0-9_][A-Za-z0-9_.-]*$"
 Name = Annotated[str, Field(pattern=NAME)]
 RESERVED = {"base", "sandbox", "summary", "clean", "filter"}  # as arms they would share files with these
 
@@ -27,8 +28,8 @@ RESERVED = {"base", "sandbox", "summary", "clean", "filter"}  # as arms they wou
 class Environments(Section):
     """Which pinned package list of envs/ each kind of step runs in."""
 
-    inference: str = Field("inference", description="inference-gpu for the CUDA build")
-    training: str = Field("training", description="training-gpu for the CUDA build")
+    inference: str = Field("inference", pattern=FILE_NAME, description="inference-gpu for the CUDA build")
+    training: str = Field("training", pattern=FILE_NAME, description="training-gpu for the CUDA build")
 
 
 class Params(Section):

@@ -9,7 +9,8 @@ from pydantic import TypeAdapter, ValidationError
 
 from holdfast.common import section
 from holdfast.common.errors import UserError
-from holdfast.params.cross_checks import cross_faults, file_faults, nearest, setting_faults
+from holdfast.params.cross_checks import cross_faults, nearest, setting_faults
+from holdfast.params.file_checks import file_faults
 from holdfast.params.renamed import new_name
 from holdfast.params.schema import Params
 from holdfast.params.yaml_versions import yaml_faults

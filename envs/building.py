@@ -34,7 +34,10 @@ from pip._internal.models.index import PyPI
 print("global.index-url=%r" % PyPI.simple_url, flush=True)
 sys.exit(subprocess.call([sys.executable, "-m", "pip", "config", "list"]))
 """
-HOLDFAST = """#!{python}
+# begins as a shell script, because a folder's name may have blanks or be too long for a #! line
+HOLDFAST = """#!/bin/sh
+'''exec' "{python}" "$0" "$@"
+' '''
 import os, sys
 here = os.getcwd()
 while not os.path.isdir(os.path.join(here, "src", "holdfast")) and here != os.path.dirname(here):
@@ -127,6 +130,7 @@ def uv_environment(name, tools):
     *others, last = [options["index-url"], *options.get("extra-index-url", "").split()]
     if not {"UV_INDEX", "UV_DEFAULT_INDEX", "UV_INDEX_URL", "UV_EXTRA_INDEX_URL"} & env.keys():
         env.update({"UV_DEFAULT_INDEX": last}, **({"UV_INDEX": " ".join(others)} if others else {}))
+    env.setdefault("UV_COMPILE_BYTECODE_TIMEOUT", "1800")  # seconds a file; uv's 60 are too few on a busy machine
     env.setdefault("UV_INDEX_STRATEGY", "unsafe-best-match")  # as pip looks through several indexes
     if options.get("no-index", "").lower() in ("1", "true", "yes", "on"):
         env.setdefault("UV_NO_INDEX", "1")

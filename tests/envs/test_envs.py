@@ -1,5 +1,6 @@
 """The launcher of the pinned environments, tried on tiny ones."""
 
+import http.server
 import importlib.machinery
 import importlib.util
 import os
@@ -8,6 +9,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
 import zipfile
 from pathlib import Path
@@ -18,9 +20,9 @@ ENVS = Path(__file__).parents[2] / "envs"
 MARKER = ".holdfast-done"
 # stands in for uv: notes what is asked, and can be slow
 SPY = """#!/bin/sh
-echo "$1 $2" >> {log}
+echo "$1 $2 (bytecode: $UV_COMPILE_BYTECODE_TIMEOUT s)" >> {log}
 if [ "$1" = pip ] && [ -e {slow} ]; then echo waiting >> {log}; sleep 1.5; fi
-exec {uv} "$@"
+exec "{uv}" "$@"
 """
 
 
@@ -35,7 +37,7 @@ class Checkout:
     """A checkout with the real launcher and made-up environments."""
 
     def __init__(self, root):
-        self.root, self.cache, self.log, self.slow = root, root / "cache", root / "log", root / "slow"
+        self.root, self.cache, self.log, self.slow = root, root / "cache of mine", root / "log", root / "slow"
         (root / "envs").mkdir(parents=True)
         for name in ("in-env", "building.py"):
             shutil.copy(ENVS / name, root / "envs" / name)
@@ -69,6 +71,17 @@ class Checkout:
         return [p for p in self.cache.glob("tiny-*") if p.is_dir()]
 
 
+def wheel(folder, name):
+    """A package of one module."""
+    folder.mkdir(parents=True)
+    with zipfile.ZipFile(folder / f"{name}-1.0-py3-none-any.whl", "w") as file:
+        about = f"{name}-1.0.dist-info/"
+        file.writestr(f"{name}.py", "here = True\n")
+        file.writestr(about + "METADATA", f"Metadata-Version: 2.1\nName: {name.replace('_', '-')}\nVersion: 1.0\n")
+        file.writestr(about + "WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
+        file.writestr(about + "RECORD", "")
+
+
 @pytest.fixture
 def checkout(tmp_path):
     return Checkout(tmp_path / "here")
@@ -92,6 +105,55 @@ def test_runs_in_the_environment(checkout):
 def test_compiled_at_once(checkout):
     path = Path(checkout.run("--path", "tiny", PYTHONDONTWRITEBYTECODE="1")[1])
     assert list(path.glob("lib/python3.11/site-packages/__pycache__/six*.pyc"))
+
+
+def test_a_busy_machine_has_time_to_compile(checkout):
+    """uv's own limit is 60 s a file."""
+    checkout.run("--path", "tiny")
+    assert "pip install (bytecode: 1800 s)" in checkout.log.read_text()
+
+
+def test_asking_whether_it_is_built_builds_nothing(checkout):
+    assert checkout.run("--built", "tiny") == (1, "", "")
+    assert checkout.built() == 0
+    path = checkout.run("--path", "tiny")[1]
+    assert checkout.run("--built", "tiny") == (0, path, "")
+
+
+def test_a_retry_downloads_nothing_again(checkout):
+    """What a failed installation has downloaded is in uv's cache."""
+    asked = []
+
+    class Index(http.server.SimpleHTTPRequestHandler):
+        def __init__(self, *words):
+            super().__init__(*words, directory=str(index))
+
+        def do_GET(self):
+            asked.append(self.path)
+            super().do_GET()
+
+        def log_message(self, *_):
+            pass
+
+    index = checkout.root / "index"
+    for name in ("good", "bad"):
+        wheel(index / f"holdfast-test-{name}", f"holdfast_test_{name}")
+    whole = next((index / "holdfast-test-bad").iterdir())
+    content = whole.read_bytes()
+    whole.write_bytes(content[: len(content) // 2])
+    checkout.write("tiny.txt", "holdfast-test-bad==1.0\nholdfast-test-good==1.0\n")
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Index) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        more = {"UV_DEFAULT_INDEX": f"http://127.0.0.1:{server.server_port}", "UV_CACHE_DIR": str(checkout.root / "uv")}
+        code, _, err = checkout.run("--path", "tiny", **more)
+        assert code == 1, err
+        assert sum(path.endswith("test_good-1.0-py3-none-any.whl") for path in asked) == 1
+        asked.clear()
+        whole.write_bytes(content)
+        code, _, err = checkout.run("--path", "tiny", **more)
+        assert code == 0, err
+        assert [path for path in asked if path.endswith(".whl") and "good" in path] == []
+        server.shutdown()
 
 
 def test_settings_give_way_to_the_users(checkout):
@@ -176,18 +238,11 @@ def test_failing_install_leaves_nothing(checkout):
 
 def test_pips_configuration_reaches_uv(checkout):
     """Without an index, only from a folder: as pip was told, in the environment and in a file."""
-    wheel = checkout.root / "wheels/holdfast_test_thing-1.0-py3-none-any.whl"
-    wheel.parent.mkdir()
-    with zipfile.ZipFile(wheel, "w") as file:
-        about = "holdfast_test_thing-1.0.dist-info/"
-        file.writestr("holdfast_test_thing.py", "here = True\n")
-        file.writestr(about + "METADATA", "Metadata-Version: 2.1\nName: holdfast-test-thing\nVersion: 1.0\n")
-        file.writestr(about + "WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
-        file.writestr(about + "RECORD", "")
+    wheel(checkout.root / "wheels", "holdfast_test_thing")
     checkout.write("tiny.txt", "holdfast-test-thing==1.0\n")
     settings = checkout.root / "pip.conf"
     settings.write_text("[global]\nno-index = true\n")
-    more = {"PIP_CONFIG_FILE": str(settings), "PIP_FIND_LINKS": str(wheel.parent)}
+    more = {"PIP_CONFIG_FILE": str(settings), "PIP_FIND_LINKS": str(checkout.root / "wheels")}
     code, out, err = checkout.run("tiny", "python", "-c", "import holdfast_test_thing as t; print(t.here)", **more)
     assert (code, out) == (0, "True"), err
 

@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from chain import generate_command, write_instructions, write_params
-from holdfast.inference.recorded import earlier_rows
+from holdfast.inference.recorded import earlier_rows, recorded_version
 from models import ROOT
 from server import served
 
@@ -46,6 +46,24 @@ def test_a_failed_row_is_no_answer_to_take_over(tmp_path, monkeypatch):
     earlier = earlier_rows("out/scores.parquet", "raw")
     assert earlier is not None
     assert earlier.select("key", "text").collect().rows() == [(b"\x00\xff", "4")]
+
+
+@pytest.mark.parametrize("level", ["--global", "--local", "--project"])
+def test_the_cache_is_where_dvc_is_configured_to_have_it(tmp_path, monkeypatch, level):
+    """Not only by the repository's own configuration file, but by the user's and the machine's too."""
+    project = tmp_path / "project"
+    project.mkdir()
+    monkeypatch.setenv("DVC_GLOBAL_CONFIG_DIR", str(tmp_path / "user"))
+    git(project, "init", "-q")
+    run(project, "dvc", "init", "-q")
+    run(project, "dvc", "config", level, "cache.dir", str(tmp_path / "the cache"))
+    (project / "table.txt").write_text("a version")
+    (project / "dvc.yaml").write_text(yaml.safe_dump({"stages": {"one": {"cmd": "true", "outs": ["table.txt"]}}}))
+    run(project, "dvc", "commit", "-q", "-f", "one")
+    monkeypatch.chdir(project)
+    found = recorded_version("table.txt")
+    assert found is not None
+    assert found.is_relative_to(tmp_path / "the cache")
 
 
 def test_a_colleague_asks_only_for_what_is_new(tmp_path):

@@ -140,8 +140,8 @@ def _affordable(path: str) -> int:
     weights = sum(file.stat().st_size for file in Path(path).glob("*.safetensors"))
     if not 0 < weights < _LIGHT_BYTES:
         return 0
-    found = subprocess.run(["envs/in-env", "--path", "inference"], capture_output=True, text=True)
-    return 3 if found.returncode == 0 and Path(found.stdout.strip()).is_dir() else 0
+    found = subprocess.run(["envs/in-env", "--built", "inference"], capture_output=True, text=True)
+    return 3 if found.returncode == 0 else 0
 
 
 def _samples(name: str, path: str, prefix: Prefix, count: int) -> str:

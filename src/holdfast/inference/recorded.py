@@ -1,13 +1,15 @@
 """The version of an output that DVC recorded last: DVC deletes outputs before a stage runs, its cache keeps them."""
 
-import configparser
 import hashlib
+import subprocess
+from functools import cache
 from pathlib import Path
 
 import polars as pl
 import yaml
 
 LOCK = Path("dvc.lock")
+IN_ENV = Path(__file__).resolve().parents[3] / "envs/in-env"
 
 
 def recorded_version(output: str) -> Path | None:
@@ -19,7 +21,7 @@ def recorded_version(output: str) -> Path | None:
     for stage in (lock.get("stages") or {}).values():
         for out in stage.get("outs", ()):
             if out.get("path") == output and "md5" in out:
-                path = _cache() / "files" / "md5" / out["md5"][:2] / out["md5"][2:]
+                path = _cache(Path.cwd()) / "files" / "md5" / out["md5"][:2] / out["md5"][2:]
                 return path if path.is_file() and _md5(path) == out["md5"] else None
     return None
 
@@ -51,17 +53,15 @@ def earlier_rows(output: str, text_column: str) -> pl.LazyFrame | None:
     )
 
 
-def _cache() -> Path:
-    """DVC's cache folder: `cache.dir` of .dvc/config.local or .dvc/config, else .dvc/cache."""
-    for name in ("config.local", "config"):
-        config = configparser.ConfigParser(interpolation=None)
-        try:
-            config.read(Path(".dvc") / name, encoding="utf-8")
-        except configparser.Error:
-            continue
-        if config.has_option("cache", "dir"):
-            return Path(".dvc") / config.get("cache", "dir")  # relative to the file that says it
-    return Path(".dvc/cache")
+@cache
+def _cache(project: Path) -> Path:
+    """The cache folder of a DVC project, by DVC's own configuration: system, user, repository and local.
+
+    DVC is asked in the core environment: the environments that ask models do not have it.
+    """
+    command = [str(IN_ENV), "core", "dvc", "cache", "dir"]
+    done = subprocess.run(command, cwd=project, capture_output=True, text=True, stdin=subprocess.DEVNULL)
+    return Path(done.stdout.strip()) if done.returncode == 0 else project / ".dvc/cache"
 
 
 def _md5(path: Path) -> str:

@@ -4,7 +4,7 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from holdfast.common.section import Section, optional, undeclared_value
+from holdfast.common.section import Section, optional, value
 
 
 class Sampling(Section):
@@ -106,7 +106,7 @@ def endpoint_faults(name: str, model: Model) -> list[str]:
 
 def how_loaded(declared: str) -> dict[str, Any]:
     """`revision`, `trust_remote_code` and `chat_template` of the base model; None or false where they are left out."""
-    base = undeclared_value("base")  # only says which keys count
+    base = value("base", "base")  # not declared: it only says which keys count
     return {
         "revision": optional(declared, f"models.{base}.revision"),
         "trust_remote_code": optional(declared, f"models.{base}.engine_args.trust_remote_code", False),

@@ -32,8 +32,8 @@ def project(tmp_path, monkeypatch):
         arm = arm or {"sources": {"rehearsal": 0.8, "domain": 0.2}}
         sources = sources or {"domain": {"path": "domain.jsonl", "licence": "MIT"}}
         settings = {"random_seed": 0, "mix": mixing or {}, "train": {"sequence_len": sequence_len}, "arms": {"a": arm}}
-        model = {"licence": "Apache-2.0", "chat_template": chat_template}
-        settings |= {"sources": sources, "models": {"base": model}}
+        model = {"licence": "Apache-2.0"} | ({"chat_template": chat_template} if chat_template else {})
+        settings |= {"sources": sources, "models": {"base": model}, "base": "base"}
         keys = ["random_seed", "mix", "train.sequence_len", "arms.a", *(f"sources.{s}" for s in sources)]
         keys += ["models.base.licence", *(["models.base.chat_template"] if chat_template else [])]
         if clean:

@@ -67,7 +67,7 @@ def _arguments(command: list[str]) -> dict[str, list[str]]:
 
 
 def _reconstruct(args: dict[str, list[str]], params: Params, known: Known) -> list[Rows]:
-    settings, model = params.reconstruct, params.models[params.base].model_copy(update={"chat_template": None})
+    settings, model = params.reconstruct, params.models[params.base].without_template()
     further, turns = 0, settings.multi_turn
     if turns.share > 0:  # an answer and a further user turn for each turn after the first
         further = round(params.seed.samples * turns.share) * 2 * (turns.max_turns - 1)
@@ -137,8 +137,8 @@ def _score(args: dict[str, list[str]], params: Params, known: Known) -> list[Row
 
 def _evaluate(args: dict[str, list[str]], params: Params, known: Known) -> list[Rows]:
     arm, base = args["arm"][0], params.models[params.base]
-    own = {"path": args["model"][0], "revision": None, "chat_template": None}
-    model = base if own["path"] == base.path else base.model_copy(update=own)
+    path = args["model"][0]
+    model = base if path == base.path else base.trained(path)
     suites = params.evaluate.suites
     harness = sorted(name for name, suite in suites.items() if isinstance(suite, HarnessSuite))
     rows = [_uncounted(arm, f"{name}: the harness's requests are not counted") for name in harness]
@@ -202,10 +202,7 @@ def _speed(name: str, model: Model, step: str) -> float | None:
 
 
 def _rows(name: str, model: Model, found: Pending, estimate: bool) -> Rows:
-    rates = model.rates
-    money = (
-        found.prompt_tokens * rates.input_per_million_tokens + found.max_output_tokens * rates.output_per_million_tokens
-    ) / 1e6
+    money = model.rates.cost(found.prompt_tokens, found.max_output_tokens)
     hours = found.asked / found.rows_per_s / 3600 if found.rows_per_s else None if found.asked else 0.0
     counts = (found.asked, found.reused, found.prompt_tokens, found.max_output_tokens)
     return Rows(name, *counts, hours, money, estimate, currency=model.rates.currency)

@@ -18,6 +18,7 @@ from holdfast.inference import engines
 from holdfast.inference.fingerprint import fingerprint
 from holdfast.inference.journal import Journal
 from holdfast.inference.journal_files import ROWS
+from holdfast.inference.model_files import pinned
 from holdfast.inference.params import Model
 from holdfast.inference.recorded import earlier_rows
 from holdfast.inference.request import PERMANENT, Answer, Request, request_key
@@ -62,6 +63,7 @@ def ask(
     Raises UserError when the model cannot be used, a spending cap is reached, or more than `model.max_failed_share` of
     all rows fail for good; finished rows stay in the journal. A SIGTERM exits with 143, Ctrl-C with 130.
     """
+    model = pinned(name, model)
     model_hash = fingerprint(name, model)
     identity = model.model_dump(include={"path", "revision", "engine", "engine_args", "url"})
     journal = Journal(model_hash, {"name": name} | identity)

@@ -1,9 +1,7 @@
 """What a model is, as one hash: its files (or name and revision), its engine, and the settings that change answers."""
 
-import difflib
 import json
 import os
-import re
 from collections.abc import Mapping
 from hashlib import blake2b
 from pathlib import Path
@@ -12,8 +10,8 @@ from typing import Any
 import xxhash
 
 from holdfast.common.errors import UserError
-from holdfast.common.hub import offline_hint
 from holdfast.common.section import read, value
+from holdfast.inference.model_files import hub_commit, is_folder
 from holdfast.inference.params import Model
 
 CACHE = Path(".holdfast/fingerprints.json")
@@ -31,11 +29,13 @@ NEUTRAL = frozenset(
 )
 
 
-HUB_ID = re.compile(r"[\w.-]+(/[\w.-]+)?")
-
-
-# in a model's folder but not of the model
+# Files in a model's folder that decide no answer.
 IGNORED = ("README.md", "LICENSE", "LICENSE.txt", ".gitattributes")
+
+
+# Raise an engine's number when it answers the same request otherwise than before: then the journal's old answers of
+# this engine are not used any more. The keys of engines that are not listed stay what they were.
+ENGINE_VERSIONS = {"transformers": 2}  # 2: a row's length and repetition penalty do not depend on its batch
 
 
 def fingerprint(name: str, model: Model, online: bool = True) -> str:
@@ -51,11 +51,12 @@ def fingerprint(name: str, model: Model, online: bool = True) -> str:
     elif is_folder(name, model):
         identity = ["folder", folder_hash(Path(model.path))]
     else:
-        commit = hub_commit(name, model, online)
+        commit = hub_commit(f"model {name}", model.path, model.revision, online)
         if not commit:
             return ""
         identity = ["hub", model.path, commit]
-    parts: list[object] = [model.engine, identity, arguments]
+    version = ENGINE_VERSIONS.get(model.engine)
+    parts: list[object] = [f"{model.engine} {version}" if version else model.engine, identity, arguments]
     if model.chat_template and model.engine != "openai":
         try:
             parts.append(_file_hash(Path(model.chat_template)))
@@ -86,54 +87,6 @@ def read_model(declared: str, name: str) -> Model:
     for needed in answer_keys(name, value(key, key)):
         value(declared, needed)
     return read(key, key, Model)
-
-
-def is_folder(name: str, model: Model) -> bool:
-    """Whether the model is a usable folder rather than a Hugging Face id. Raises UserError when it is neither."""
-    folder = Path(model.path)
-    if folder.is_dir():
-        config = folder / "config.json"
-        try:
-            json.loads(config.read_text(encoding="utf-8"))
-        except FileNotFoundError:
-            raise UserError(
-                f"model {name}: {folder} holds no config.json, so it is no model; build or copy it again"
-            ) from None
-        except (OSError, ValueError) as error:
-            raise UserError(f"model {name}: {config} is damaged ({error}); build or copy the model again") from None
-        return True
-    if folder.exists() or not HUB_ID.fullmatch(model.path) or (folder.parent != Path(".") and folder.parent.is_dir()):
-        siblings = [str(p) for p in folder.parent.iterdir() if p.is_dir()] if folder.parent.is_dir() else []
-        near = difflib.get_close_matches(str(folder), siblings, 1)
-        hint = f"; did you mean {near[0]}?" if near else "; build it first or correct models." + name + ".path"
-        raise UserError(f"model {name}: there is no folder {model.path}{hint}")
-    return False
-
-
-def hub_commit(name: str, model: Model, online: bool) -> str:
-    """The commit that a Hugging Face id and revision mean now ("" if unknown and not `online`)."""
-    revision = model.revision or "main"
-    if re.fullmatch(r"[0-9a-f]{40}", revision):
-        return revision
-    import httpx
-    from huggingface_hub import HfApi, try_to_load_from_cache
-    from huggingface_hub.errors import HfHubHTTPError, HFValidationError, OfflineModeIsEnabled
-
-    fault = "it is not in the local cache"
-    if online:
-        try:
-            return HfApi().model_info(model.path, revision=revision, timeout=30).sha or ""
-        except (HfHubHTTPError, HFValidationError, OfflineModeIsEnabled, httpx.HTTPError, OSError) as error:
-            fault = (str(error).strip().splitlines() or [type(error).__name__])[0]
-    cached = try_to_load_from_cache(model.path, "config.json", revision=revision)
-    if isinstance(cached, str):
-        return Path(cached).parent.name
-    if not online:
-        return ""
-    raise UserError(
-        f"model {name}: {model.path} (revision {revision}) is neither a folder here nor to be had from the hub: {fault}"
-        + offline_hint()
-    )
 
 
 def folder_hash(folder: Path) -> str:

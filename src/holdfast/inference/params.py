@@ -49,6 +49,10 @@ class Rates(Section):
         None, gt=0, description="expected rows per second; measured by earlier builds when left out"
     )
 
+    def cost(self, prompt_tokens: float, output_tokens: float) -> float:
+        """What so many tokens cost, in the currency of the rates."""
+        return (prompt_tokens * self.input_per_million_tokens + output_tokens * self.output_per_million_tokens) / 1e6
+
 
 class Model(Section):
     """One model: where it is, which engine runs it, and what its licence allows."""
@@ -92,6 +96,14 @@ class Model(Section):
         local = self.engine != "openai" and self.path.startswith(("models/", "data/", "./", "../", "/"))
         return self.path if local else None
 
+    def without_template(self) -> "Model":
+        """This model without the user's chat template: `reconstruct` uses what the base model was aligned with."""
+        return self.model_copy(update={"chat_template": None})
+
+    def trained(self, folder: str) -> "Model":
+        """The model in `folder`, trained from this one, with the same settings: it has a chat template of its own."""
+        return self.model_copy(update={"path": folder, "revision": None, "chat_template": None})
+
 
 def endpoint_faults(name: str, model: Model) -> list[str]:
     """What an endpoint's model lacks in params.yaml, one line each; none for another engine."""
@@ -104,8 +116,11 @@ def endpoint_faults(name: str, model: Model) -> list[str]:
     return missing
 
 
-def how_loaded(declared: str) -> dict[str, Any]:
-    """`revision`, `trust_remote_code` and `chat_template` of the base model; None or false where they are left out."""
+def declared_loading(declared: str) -> dict[str, Any]:
+    """Arguments of `load_tokenizer` for the base model: `revision`, `trust_remote_code` and `chat_template`.
+
+    None or false where params.yaml leaves them out.
+    """
     base = value("base", "base")  # not declared: it only says which keys count
     return {
         "revision": optional(declared, f"models.{base}.revision"),

@@ -11,6 +11,7 @@ from holdfast.chat.control_tokens import added_tokens, message_control_tokens
 from holdfast.chat.dates import FIXED_DATE
 from holdfast.chat.template import Refused, Template, load_tokenizer
 from holdfast.common.errors import UserError
+from holdfast.inference.model_files import pinned
 from holdfast.inference.params import Model
 from holdfast.inference.request import Request
 
@@ -34,11 +35,12 @@ class Renderer:
     @classmethod
     def of(cls, name: str, model: Model) -> "Renderer":
         """The renderer of a model that runs in this process. Raises UserError when its tokenizer cannot be loaded."""
-        arguments = model.engine_args
+        arguments, model = model.engine_args, pinned(name, model)
         return cls(
             name,
             arguments.get("tokenizer") or model.path,
-            arguments.get("tokenizer_revision") or model.revision,
+            # a tokenizer of another repository does not have the model's commit
+            arguments.get("tokenizer_revision") or (None if arguments.get("tokenizer") else model.revision),
             trust_remote_code=bool(arguments.get("trust_remote_code")),
             chat_template=model.chat_template,
         )

@@ -1,5 +1,6 @@
 """Transformers in this process, for models that vLLM does not run: batched by length, padded on the left."""
 
+import math
 import time
 from collections import defaultdict
 from collections.abc import Iterator
@@ -10,10 +11,13 @@ from typing import Any
 import torch
 from transformers import (
     AutoModelForCausalLM,
+    GenerationConfig,
     LogitsProcessor,
     LogitsProcessorList,
     MinPLogitsWarper,
     RepetitionPenaltyLogitsProcessor,
+    StoppingCriteria,
+    StoppingCriteriaList,
     TemperatureLogitsWarper,
     TopKLogitsWarper,
     TopPLogitsWarper,
@@ -61,6 +65,32 @@ class OwnLogprobs(LogitsProcessor):
             self.written.append(self.last.gather(1, tokens))
 
 
+class OwnRepetitionPenalty(RepetitionPenaltyLogitsProcessor):
+    """The library's repetition penalty over a row's own prompt and answer, without the padding in front of them.
+
+    `padding`: number of padding tokens at the left of each row.
+    """
+
+    def __init__(self, penalty: float, padding: torch.Tensor) -> None:
+        super().__init__(penalty)
+        self.padding = padding
+
+    def __call__(self, input_ids: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
+        padded = torch.arange(input_ids.shape[1], device=input_ids.device) < self.padding[:, None]
+        # the penalty counts a token once: repeating the row's last one in place of the padding changes nothing
+        return super().__call__(torch.where(padded, input_ids[:, -1:], input_ids), scores)
+
+
+class OwnRoom(StoppingCriteria):
+    """Ends each row after as many new tokens as it may have itself. `rooms`: that number for each row."""
+
+    def __init__(self, rooms: torch.Tensor, width: int) -> None:
+        self.rooms, self.width = rooms, width
+
+    def __call__(self, input_ids: torch.Tensor, scores: torch.Tensor, **_: Any) -> torch.Tensor:
+        return input_ids.shape[1] - self.width >= self.rooms
+
+
 class SeededDraw(LogitsProcessor):
     """Makes the arg max a draw from the distribution (Gumbel-max), each row with a generator of its own seed.
 
@@ -90,6 +120,9 @@ class TransformersEngine:
         self.context = int(context or getattr(text, "max_position_embeddings", 1 << 30))
         self.tokens = self.model.get_input_embeddings().num_embeddings
         self.stops = set(_ids(self.model.generation_config.eos_token_id) + _ids(self.renderer.tokenizer.eos_token_id))
+        # `generate` would fill in what a request does not set from here, such as a repetition penalty over the padding
+        self.model.generation_config = GenerationConfig()
+        self.rope_switch = _rope_switch(text)
         self.pad = self.renderer.tokenizer.pad_token_id
         if self.pad is None:
             self.pad = min(self.stops, default=0)
@@ -112,7 +145,8 @@ class TransformersEngine:
                 else:
                     stops = tuple(self.renderer.stop_ids(request))
                     kind = (request.sampling, stops, request.logprobs_of, request.own_logprob)
-                    alike[kind].append((key, request, ids))
+                    alone = len(ids) + self._room(request, ids) > self.rope_switch
+                    alike[kind, key if alone else None].append((key, request, ids))
             if refused:
                 yield refused
             for rows in alike.values():
@@ -120,17 +154,22 @@ class TransformersEngine:
                 for at in range(0, len(rows), self.batch_size):
                     yield self._batch(rows[at : at + self.batch_size])
 
+    def _room(self, request: Request, ids: list[int]) -> int:
+        """How many tokens the answer may have: by the request, and by what the prompt leaves of the context."""
+        return min(request.sampling.max_tokens, self.context - len(ids))
+
     @torch.inference_mode()
     def _batch(self, rows: list[Prepared]) -> list[Answer]:
         begun = time.monotonic()
         request = rows[0][1]
         width = max(len(ids) for _, _, ids in rows)
+        rooms = [self._room(r, ids) for _, r, ids in rows]
         prompt = torch.tensor([[self.pad] * (width - len(ids)) + ids for _, _, ids in rows], device=self.model.device)
         mask = torch.tensor([[0] * (width - len(ids)) + [1] * len(ids) for _, _, ids in rows], device=self.model.device)
         stops = self.stops | set(self.renderer.stop_ids(request))
         first, own = FirstLogprobs(), OwnLogprobs()
         notes = [*([first] if request.logprobs_of else []), *([own] if request.own_logprob else [])]
-        processors = LogitsProcessorList([*notes, *_warpers(request.sampling)])
+        processors = LogitsProcessorList([*notes, *_warpers(request.sampling, width - mask.sum(dim=1))])
         if request.sampling.temperature:
             processors.append(SeededDraw([r.seed for _, r, _ in rows], prompt.device))
         whole = self.model.generate(
@@ -138,14 +177,16 @@ class TransformersEngine:
             attention_mask=mask,
             logits_processor=processors,
             do_sample=False,
-            max_new_tokens=min(request.sampling.max_tokens, self.context - width),
+            max_new_tokens=max(rooms),
+            stopping_criteria=StoppingCriteriaList([OwnRoom(torch.tensor(rooms, device=prompt.device), width)]),
             eos_token_id=sorted(stops) or None,
             pad_token_id=self.pad,
         )
         own.note(whole[:, -1:])
         output = whole[:, width:].tolist()
         answers: list[Answer] = []
-        for (key, r, ids), said in zip(rows, output, strict=True):
+        for (key, r, ids), room, new_ids in zip(rows, rooms, output, strict=True):
+            said = new_ids[:room]  # after that there is padding, while other rows go on
             end = next((i for i, token in enumerate(said) if token in stops), None)
             body = said if end is None else said[:end]
             logprobs = None
@@ -171,11 +212,14 @@ class TransformersEngine:
         return answers
 
 
-def _warpers(sampling: Sampling) -> list[LogitsProcessor]:
-    """The library's processors for `sampling`, in its own order (Holtzman et al. 2019 for top-p)."""
+def _warpers(sampling: Sampling, padding: torch.Tensor) -> list[LogitsProcessor]:
+    """The library's processors for `sampling`, in its own order (Holtzman et al. 2019 for top-p).
+
+    `padding`: number of padding tokens at the left of each row.
+    """
     steps: list[LogitsProcessor] = []
     if sampling.repetition_penalty:
-        steps.append(RepetitionPenaltyLogitsProcessor(sampling.repetition_penalty))
+        steps.append(OwnRepetitionPenalty(sampling.repetition_penalty, padding))
     if sampling.temperature:
         steps.append(TemperatureLogitsWarper(sampling.temperature))
         if sampling.top_k:
@@ -185,6 +229,17 @@ def _warpers(sampling: Sampling) -> list[LogitsProcessor]:
         if sampling.min_p:
             steps.append(MinPLogitsWarper(sampling.min_p))
     return steps
+
+
+def _rope_switch(config: Any) -> float:
+    """The length from which LongRoPE (Ding et al. 2024) scales positions otherwise, for a whole batch at once.
+
+    Rows that may pass it are run alone: else a long neighbour changes a short row's answer. Infinite for other models.
+    """
+    rope = getattr(config, "rope_parameters", None) or {}
+    kinds = [rope, *(kind for kind in rope.values() if isinstance(kind, dict))]  # some models: one for each layer type
+    switches = [kind["original_max_position_embeddings"] for kind in kinds if kind.get("rope_type") == "longrope"]
+    return min(switches, default=math.inf)
 
 
 def _ids(value: int | list[int] | None) -> list[int]:

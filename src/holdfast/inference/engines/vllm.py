@@ -33,6 +33,8 @@ class VllmEngine:
         check_arguments(name, model.engine_args, {f.name for f in dataclasses.fields(EngineArgs)})
         defaults = DEFAULTS | (CPU_DEFAULTS if current_platform.is_cpu() else {})
         arguments: dict[str, Any] = defaults | model.engine_args
+        if arguments.get("tokenizer"):  # of another repository, which does not have the model's commit
+            arguments.setdefault("tokenizer_revision", "main")
         self.renderer = Renderer.of(name, model)
         self.engine = LLMEngine.from_engine_args(EngineArgs(model=model.path, revision=model.revision, **arguments))
         self.context = self.engine.model_config.max_model_len

@@ -13,6 +13,7 @@ from holdfast.common.step import arguments, run
 from holdfast.common.tables import EVALUATIONS
 from holdfast.inference.answer_text import renderer_of, without_template_text
 from holdfast.inference.fingerprint import read_model
+from holdfast.inference.model_files import pinned
 from holdfast.steps.evaluate.answers import answer_all, judge_answers
 from holdfast.steps.evaluate.grading import graded, summarise
 from holdfast.steps.evaluate.harness import run_harness
@@ -25,13 +26,15 @@ def main() -> None:
     args = arguments(__doc__, "arm", "model", "table", "metrics", "samples")
     base = value(args.params, "base")
     model = read_model(args.params, base)
-    if args.model != model.path:  # a trained arm runs under the base model's settings
+    if args.model == model.path:
+        model = pinned(base, model)
+    else:  # a trained arm runs under the base model's settings
         if not (Path(args.model) / "config.json").exists():
             raise UserError(
                 f"{args.model}: is not a complete model (it has no config.json);"
                 " an adapter must be merged (train.merge: true)"
             )
-        model = model.model_copy(update={"path": args.model, "revision": None, "chat_template": None})  # it has its own
+        model = model.trained(args.model)
     evaluate = read(args.params, "evaluate", Evaluate)
     asked = questions(evaluate)
     tables = []

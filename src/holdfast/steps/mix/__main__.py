@@ -12,7 +12,7 @@ from holdfast.common.section import optional, read, value
 from holdfast.common.step import arguments, run
 from holdfast.common.tables import MIX_CONTAMINATION, MIX_REJECTED
 from holdfast.common.wording import counted
-from holdfast.inference.params import how_loaded
+from holdfast.inference.model_files import pinned_loading
 from holdfast.steps.mix import mixture
 from holdfast.steps.mix.contamination import (
     actions,
@@ -79,7 +79,7 @@ def main() -> None:
     items, reporting = load_items(args.suites, args.harness, compared), reporting_sources(sources, size_from)
     kept, dropped, found = drop_contaminated(kept, items, compared.ngram, reporting)
     rejected.append(rejected_rows(dropped))
-    template = Template(load_tokenizer(args.base, **how_loaded(args.params)), date=DATE)
+    template = Template(load_tokenizer(args.base, **pinned_loading(args.params, args.base)), date=DATE)
     kept, dropped = drop_spelled(kept, message_control_tokens(template))
     rejected.append(rejected_rows(dropped))
     kept, dropped = measure(kept, template, limit, mix.too_long)

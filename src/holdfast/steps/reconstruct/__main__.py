@@ -8,6 +8,7 @@ from holdfast.common.step import arguments, run
 from holdfast.common.tables import PROMPTS, SAMPLES
 from holdfast.inference.ask import ask
 from holdfast.inference.fingerprint import read_model
+from holdfast.inference.model_files import pinned
 from holdfast.steps.reconstruct.conversations import Conversations, extend
 from holdfast.steps.reconstruct.params import Reconstruct
 from holdfast.steps.reconstruct.samples import first_turns, requests
@@ -16,8 +17,7 @@ from holdfast.steps.reconstruct.samples import first_turns, requests
 def main() -> None:
     args = arguments(__doc__, "prompts", "samples")
     base = value(args.params, "base")
-    model = read_model(args.params, base)
-    model = model.model_copy(update={"chat_template": None})  # it speaks as it was aligned: with its own, or none
+    model = pinned(base, read_model(args.params, base).without_template())
     random_seed = value(args.params, "random_seed")
     settings = read(args.params, "reconstruct", Reconstruct)
     prompts = scan_table(args.prompts, PROMPTS).sort("prompt_id").collect()

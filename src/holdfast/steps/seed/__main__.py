@@ -6,7 +6,7 @@ from holdfast.common.files import write_table
 from holdfast.common.section import read, value
 from holdfast.common.step import arguments, run
 from holdfast.common.tables import PROMPTS
-from holdfast.inference.params import how_loaded
+from holdfast.inference.model_files import pinned_loading
 from holdfast.steps.seed.params import Seed
 from holdfast.steps.seed.prompts import example_prompts, table, template_prompts
 
@@ -16,7 +16,7 @@ def main() -> None:
     base = value(args.params, "base")
     path = value(args.params, f"models.{base}.path")
     seed = read(args.params, "seed", Seed)
-    loaded = how_loaded(args.params) | {"chat_template": None}  # it speaks as it was aligned: with its own, or none
+    loaded = pinned_loading(args.params, path) | {"chat_template": None}  # it speaks as it was aligned: with its own, or none
     template = Template(load_tokenizer(path, **loaded))
     eos = eos_ids(template.tokenizer, path)
     if template.tokenizer.chat_template or seed.prefix:

@@ -14,7 +14,7 @@ from holdfast.common.gpus import own_gpus
 from holdfast.common.run_names import arm_and_seed
 from holdfast.common.section import optional, undeclared_value, value
 from holdfast.common.step import arguments, run
-from holdfast.inference.params import how_loaded
+from holdfast.inference.params import declared_loading
 from holdfast.steps.train.launch import axolotl, prepare_to_resume, work_folder
 from holdfast.steps.train.loss_curve import curve
 from holdfast.steps.train.model_folder import assemble
@@ -36,7 +36,8 @@ def main() -> None:
     rows, held = (Path(path).read_bytes().count(b"\n") for path in (args.train, args.val))
     if not rows:
         raise UserError(f"{args.train}: has no rows, so there is nothing to train on; see rejected.parquet beside it")
-    template = load_tokenizer(args.base, **how_loaded(args.params)).chat_template
+    loaded = declared_loading(args.params) | {"revision": recipe.get("revision_of_model")}  # the commit that is trained
+    template = load_tokenizer(args.base, **loaded).chat_template
     wrapped = isinstance(template, str) and recipe.get("chat_template_jinja", "").endswith(template)
     val = args.val if held else None
 

@@ -13,7 +13,7 @@ from holdfast.common.errors import UserError
 from holdfast.common.files import replacing
 from holdfast.common.section import read, value
 from holdfast.common.step import arguments, run
-from holdfast.inference.params import how_loaded
+from holdfast.inference.model_files import pinned_loading
 from holdfast.steps.train.axolotl_config import own_recipe, recipe, unknown_keys
 from holdfast.steps.train.params import Train
 from holdfast.steps.train.run_config import run_config
@@ -84,7 +84,7 @@ def with_template(recipe: dict[str, Any], tokenizer: Any, given: bool = False) -
 
 def main() -> None:
     args = arguments(__doc__, "base", "recipe")
-    train, loaded = read(args.params, "train", Train), how_loaded(args.params)
+    train, loaded = read(args.params, "train", Train), pinned_loading(args.params, args.base)
     if train.config is None:
         composed, where = recipe(train), "params.yaml: train.axolotl."
     else:
@@ -95,7 +95,8 @@ def main() -> None:
         where = f"{train.config}: "
         composed = own_recipe(train.config, content, train, args.base, value(args.params, "random_seed"))
     composed = with_template(composed, load_tokenizer(args.base, **loaded), loaded["chat_template"] is not None)
-    composed |= {"revision_of_model": loaded["revision"]} if loaded["revision"] is not None else {}
+    if loaded["revision"] is not None and not composed.get("gptq"):  # Axolotl refuses a revision of a GPTQ model
+        composed["revision_of_model"] = loaded["revision"]
     composed |= {"trust_remote_code": True} if loaded["trust_remote_code"] else {}
     validate(run_config(composed, args.base, 0, 1, "train.jsonl", "val.jsonl", "work"), where)
     with replacing(args.recipe) as aside:

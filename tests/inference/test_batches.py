@@ -80,9 +80,7 @@ def answered(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[pl.Data
 
 
 @pytest.mark.parametrize("model", [change.__name__ for change in MODELS])
-def test_a_row_s_answer_does_not_depend_on_its_neighbours(
-    answered: dict[str, list[pl.DataFrame]], model: str
-) -> None:
+def test_a_row_s_answer_does_not_depend_on_its_neighbours(answered: dict[str, list[pl.DataFrame]], model: str) -> None:
     columns = ["id", "text", "finish_reason", "prompt_tokens", "output_tokens"]
     many, one = (table.select(columns).rows() for table in answered[model])
     assert many == one

@@ -4,7 +4,6 @@ import os
 import signal
 import subprocess
 import sys
-from argparse import Namespace
 from pathlib import Path
 
 import polars as pl
@@ -12,8 +11,6 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from holdfast.cli import journal as journal_command
-from holdfast.common.errors import UserError
 from holdfast.inference import journal, journal_files
 from holdfast.inference.journal import Journal
 from holdfast.inference.request import Answer
@@ -156,25 +153,34 @@ def test_a_full_disk_is_one_clear_error_and_loses_nothing():
     assert len(Journal("model").keys) in (int(number), int(number) + 1), "the row that did not fit may have come later"
 
 
-def test_the_command_shows_and_prunes(tmp_path, capsys):
-    folder = tmp_path / "models" / "a"
-    folder.mkdir(parents=True)
-    (folder / "config.json").write_text("{}")
-    about = {"name": "a", "path": str(folder), "engine": "vllm", "engine_args": {}, "revision": None, "url": None}
-    with Journal("0" * 32, about) as kept:
-        kept.add([answer(1), answer(2)], "step")
-    with Journal("1" * 32, about | {"name": "b", "engine": "openai", "url": "http://x/v1"}) as kept:
-        kept.add([answer(3)], "step")
-    found = {shelf.name: shelf for shelf in journal_command.shelves()}
-    assert (found["a"].rows, found["a"].stale, found["b"].rows) == (2, True, 1)
-    assert "a                             2" in journal_command.table(journal_command.shelves())
-    with pytest.raises(UserError, match="no model c"):
-        journal_command.prune(Namespace(names=["c"], stale=False))
-    with pytest.raises(UserError, match="say what to prune"):
-        journal_command.prune(Namespace(names=[], stale=False))
-    with pytest.raises(UserError, match="a job is using"):
-        journal_command.prune(Namespace(names=["a"], stale=False))
-    end_of_process()
-    journal_command.prune(Namespace(names=["a"], stale=False))
-    assert [shelf.name for shelf in journal_command.shelves()] == ["b"]
-    assert "removed 2 rows of a" in capsys.readouterr().out
+NFS = """
+import fcntl, os, runpy, sys
+plain = fcntl.flock
+
+def flock(file, operation):
+    \"\"\"As over NFSv4, where the lock is one on the server: it needs a file that is open for what it protects.\"\"\"
+    access = fcntl.fcntl(file, fcntl.F_GETFL) & os.O_ACCMODE
+    if (operation & fcntl.LOCK_SH and access == os.O_WRONLY) or (operation & fcntl.LOCK_EX and access == os.O_RDONLY):
+        raise OSError(9, "Bad file descriptor")
+    plain(file, operation)
+
+fcntl.flock = flock
+from holdfast.inference import journal_files
+from holdfast.inference.journal import Journal
+from holdfast.inference.request import Answer
+journal_files.COMPACT_CHUNKS = 2
+number = int(sys.argv[1])
+kept = Journal("model")
+kept.add([Answer(number.to_bytes(16, "big"), f"text {number}", "stop")], "step")
+if number % 2:
+    os._exit(9)
+kept.seal()
+print(len(Journal("model").keys))
+"""
+
+
+def test_jobs_share_a_journal_on_nfs():
+    for number in range(4):
+        done = subprocess.run([sys.executable, "-c", NFS, str(number)], capture_output=True, text=True)
+        assert done.returncode == (9 if number % 2 else 0), done.stderr
+    assert set(texts(Journal("model")).values()) == {f"text {number}" for number in range(4)}

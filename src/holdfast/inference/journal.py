@@ -1,13 +1,14 @@
 """Every finished answer, kept before anything else happens to it: `.holdfast/journal/<model fingerprint>/`.
 
-Two kinds of file lie there:
-  <writer>.tail        the rows of a running (or killed) job, one checksummed JSON line each, written as they finish;
-  <number>-<sum>.parquet  sealed chunks, read with plain Polars; <sum> is the hash of the file's bytes.
-A killed job's tail is sealed by whoever opens the folder next. A line or chunk whose checksum is wrong is not used: its
-rows are asked again. Answers are found by key only (`holdfast.request`), so settings never mix.
+Files of a folder:
+  <writer>.tail           rows of a running or killed job: one JSON line with a checksum each, written as they finish
+  <number>-<sum>.parquet  sealed chunks, readable with Polars; <sum> is the hash of the file's bytes
+  model.json              which model it is, for people
+  *.lock                  `use.lock` is shared by the jobs that read, `seal.lock` is held while chunks are written
+A killed job's tail is sealed by the next job that opens the folder. A line or chunk whose checksum is wrong is not
+used: its rows are asked again. Answers are found by key only (`holdfast.inference.request`), so settings never mix.
 """
 
-import fcntl
 import json
 import os
 import sys
@@ -20,12 +21,12 @@ from typing import IO
 import polars as pl
 
 from holdfast.common.errors import UserError
+from holdfast.common.locks import lock, locked, open_lock, try_lock
 from holdfast.inference.journal_files import (
     ROWS,
     Row,
     compact,
     frame,
-    locked,
     read_chunk,
     read_tail,
     seal,
@@ -43,13 +44,14 @@ SPEED_ROWS = 50
 SEAL_ROWS, SEAL_BYTES = 5_000, 32 << 20  # a chunk: what one process holds in memory at most
 
 
-_IN_USE: list[IO[bytes]] = []  # frames that read chunks outlive their Journal; the lock stays until the process ends
+# Frames that read chunks outlive their Journal: the lock on the folder is held until the process ends.
+_IN_USE: list[IO[bytes]] = []
 
 
 class Journal:
-    """The answers of one model. Opening it makes the rows of killed jobs readable; it stays usable by others meanwhile.
+    """The answers of one model. Opening it seals the tails of killed jobs; other jobs may use it at the same time.
 
-    With `write=False` nothing is created or repaired; sealed rows and readable tails are seen (for plans).
+    With `write=False` nothing is created or repaired; sealed rows and readable tails are seen (for `holdfast plan`).
     """
 
     def __init__(self, fingerprint: str, about: dict[str, object] | None = None, *, write: bool = True) -> None:
@@ -59,6 +61,7 @@ class Journal:
         self.chunks: list[Path] = []
         self.damaged: list[str] = []
         self._tail: IO[bytes] | None = None
+        self._tail_path = self.folder / f"{os.getpid()}-{uuid.uuid4().hex[:8]}.tail"
         self._buffer: list[Row] = []
         self._buffered_bytes = 0
         if not write:
@@ -67,20 +70,16 @@ class Journal:
             return
         with _readable_errors(self.folder):
             self.folder.mkdir(parents=True, exist_ok=True)
-            # held while this process lives: nobody compacts or prunes what it reads
-            self._use = (self.folder / "use.lock").open("wb")
+            self._use = open_lock(self.folder / "use.lock")
             with locked(self.folder / "seal.lock"):
                 if about is not None:
                     (self.folder / "model.json").write_text(
                         json.dumps(about, indent=2, sort_keys=True, default=str) + "\n"
                     )
                 self._seal_orphans()
-                try:
-                    fcntl.flock(self._use, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                if try_lock(self._use):
                     compact(self.folder)
-                except BlockingIOError:
-                    pass
-                fcntl.flock(self._use, fcntl.LOCK_SH)
+                lock(self._use, shared=True)
                 _IN_USE.append(self._use)
                 duplicates = self._index(sorted(self.folder.glob("*.parquet")))
             self.unique = not duplicates
@@ -106,10 +105,9 @@ class Journal:
             return
         with _readable_errors(self.folder):
             if self._tail is None:
-                path = self.folder / f"{os.getpid()}-{uuid.uuid4().hex[:8]}.tail"
-                with locked(self.folder / "seal.lock"):  # nobody may find it unlocked and take it for a dead one's
-                    self._tail = path.open("wb", buffering=0)
-                    fcntl.flock(self._tail, fcntl.LOCK_EX)
+                with locked(self.folder / "seal.lock"):  # nobody may find it unlocked and take it for a killed job's
+                    self._tail = open_lock(self._tail_path)
+                    lock(self._tail)
             write_all(self._tail, b"".join(lines))
             if len(self._buffer) >= SEAL_ROWS or self._buffered_bytes >= SEAL_BYTES:
                 self.seal()
@@ -129,7 +127,7 @@ class Journal:
             return
         with _readable_errors(self.folder), locked(self.folder / "seal.lock"):
             self.chunks.append(seal(self.folder, frame(self._buffer)))
-            os.unlink(self._tail.name)
+            self._tail_path.unlink()
             self._tail.close()
         self._tail, self._buffer, self._buffered_bytes = None, [], 0
 
@@ -176,10 +174,8 @@ class Journal:
 
     def _seal_orphans(self) -> None:
         for path in sorted(self.folder.glob("*.tail")):
-            with path.open("rb") as tail:
-                try:
-                    fcntl.flock(tail, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                except BlockingIOError:
+            with open_lock(path) as writer_lock, path.open("rb") as tail:
+                if not try_lock(writer_lock):
                     continue  # its writer lives
                 rows, bad = read_tail(tail)
                 if rows:

@@ -1,11 +1,8 @@
 """The two kinds of file in a journal's folder: tails of checksummed lines, and sealed Parquet chunks."""
 
-import fcntl
 import io
 import json
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
 from itertools import groupby
 from pathlib import Path
 from typing import IO
@@ -119,11 +116,3 @@ def write_all(file: IO[bytes], data: bytes) -> None:
     """Write to an unbuffered file, which may take less than all at once."""
     while data:
         data = data[file.write(data) :]
-
-
-@contextmanager
-def locked(path: Path) -> Iterator[None]:
-    """Hold the lock file `path` alone, waiting for it."""
-    with path.open("wb") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield

@@ -16,7 +16,9 @@ def main() -> None:
     base = value(args.params, "base")
     path = value(args.params, f"models.{base}.path")
     seed = read(args.params, "seed", Seed)
-    loaded = pinned_loading(args.params, path) | {"chat_template": None}  # it speaks as it was aligned: with its own, or none
+    loaded = pinned_loading(args.params, path) | {
+        "chat_template": None
+    }  # it speaks as it was aligned: with its own, or none
     template = Template(load_tokenizer(path, **loaded))
     eos = eos_ids(template.tokenizer, path)
     if template.tokenizer.chat_template or seed.prefix:

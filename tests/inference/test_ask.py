@@ -195,7 +195,7 @@ def test_a_pulled_output_fills_an_empty_journal(server, tmp_path, capsys):
     answers = ask(
         "m", model(server), questions(110), 110, step="test", output="data/out.parquet", text_column="response"
     ).collect()
-    assert "100 answers taken from the version of data/out.parquet that DVC has" in capsys.readouterr().out
+    assert "100 answers taken from the version of data/out.parquet in DVC's cache" in capsys.readouterr().out
     assert sum(server.tries.values()) == 110
     assert answers["text"].to_list() == [f"answer {i} to question {i}" for i in range(110)]
     assert run(server, questions(110))["text"].equals(answers["text"])

@@ -5,6 +5,7 @@ import json
 import re
 import time
 
+import polars as pl
 import pytest
 
 from holdfast.common.errors import UserError
@@ -12,6 +13,7 @@ from holdfast.inference.ask import Request, ask
 from holdfast.inference.engines import openai
 from holdfast.inference.engines.openai import Pace
 from holdfast.inference.engines.openai_api import body_of, retry_after
+from holdfast.inference.failures import Failures
 from holdfast.inference.params import Model, Rates, Sampling
 from server import often_wrong, served
 
@@ -56,7 +58,7 @@ def test_a_row_that_always_fails_ends_with_its_reason_after_bounded_tries(capsys
         assert failed.select("id", "error", "detail").rows() == [("r7", "http_500", "HTTP 500: broken inside")]
         assert failed["finish_reason"].to_list() == ["error"]
         assert server.tries["question 7"] == openai.TRIES
-        assert "1 rows failed for good" in capsys.readouterr().out
+        assert "1 row failed (1 x http_500, for example: HTTP 500: broken inside)" in capsys.readouterr().out
         server.misbehave = lambda body, attempt: None
         again = ask("m", model(server), asked, 100, step="test").collect()
     assert again["error"].null_count() == 100, "a fault that may pass is asked again"
@@ -125,7 +127,7 @@ def test_the_key_comes_from_the_environment_and_is_shown_nowhere(monkeypatch, tm
         ask("m", keyed, questions(3), 3, step="test")
         assert {headers["authorization"] for headers in server.headers} == {"Bearer sk-very-secret"}
         server.misbehave = lambda b, n: (401, {}, "Incorrect key sk-very-secret")
-        with pytest.raises(UserError, match=r"refuses us: HTTP 401: Incorrect key \[key\]; check TEST_KEY") as refused:
+        with pytest.raises(UserError, match=r"Incorrect key \[key\]; check the API key in .* TEST_KEY") as refused:
             ask("m", keyed, questions(3, start=3), 3, step="test")
         server.misbehave = lambda b, n: (400, {}, "bad sk-very-secret")
         ask("m", keyed.model_copy(update={"max_failed_share": 1.0}), questions(3, start=6), 3, step="test")
@@ -159,7 +161,7 @@ def test_a_failing_connection_does_not_show_the_key(monkeypatch):
     monkeypatch.setenv("TEST_KEY", "sk-very-secret")
     monkeypatch.setattr(openai, "TRIES", 1)
     bad = (200, {"sk-very-secret bad": "x"}, "")
-    with served(lambda b, n: bad) as server, pytest.raises(UserError, match="does not answer") as stopped:
+    with served(lambda b, n: bad) as server, pytest.raises(UserError, match="cannot be reached") as stopped:
         ask("m", model(server, api_key_env="TEST_KEY"), questions(1), 1, step="test")
     assert "very-secret" not in str(stopped.value)
 
@@ -181,14 +183,16 @@ def test_a_body_that_is_not_what_its_headers_say_is_asked_again(monkeypatch):
 @pytest.mark.parametrize("url", ["http://[::1/v1", "localhost:8000/v1", "http://host:port/v1", "http://a\nb/v1"])
 def test_a_url_that_is_none_is_refused_at_once(url):
     wrong = Model(path="m", engine="openai", url=url)
-    with pytest.raises(UserError, match=r"is no address to ask.*correct models\.m\.url"):
+    with pytest.raises(UserError, match=r"is not a valid address.*correct models\.m\.url"):
         ask("m", wrong, questions(1), 1, step="test")
 
 
 def test_an_endpoint_that_is_not_there_is_named(monkeypatch):
     monkeypatch.setattr(openai, "TRIES", 2)
     nowhere = Model(path="m", engine="openai", url="http://127.0.0.1:9/v1")
-    with pytest.raises(UserError, match=r"http://127.0.0.1:9/v1 does not answer: ConnectError.*is it running"):
+    with pytest.raises(
+        UserError, match=r"http://127.0.0.1:9/v1 cannot be reached: ConnectError.*check that the server is running"
+    ):
         ask("m", nowhere, questions(5), 5, step="test")
 
 
@@ -228,3 +232,133 @@ def test_tools_and_switches_are_sent_only_where_there_are_some():
     assert not set(new) & set(plain)
     dropped = settings.model_copy(update={"engine_args": {"tool_choice": None, "chat_template_kwargs": None}})
     assert body_of(dropped, request._replace(rendering=json.dumps({"tools": tools})))[1] == plain | {"tools": tools}
+
+
+def only(number, *fault):
+    """The fault for one question alone; the others, and a test of the endpoint, are answered."""
+    return lambda body, attempt: fault if body["messages"][0]["content"] == f"question {number}" else None
+
+
+@pytest.mark.parametrize("position", [0, 49, 99])
+@pytest.mark.parametrize(
+    ("fault", "reason"),
+    [
+        ((403, {}, '{"error": {"code": "moderation", "message": "flagged"}}'), "content_filter"),
+        ((403, {}, "forbidden"), "refused"),
+        ((404, {}, "no endpoints found that match your data policy"), "refused"),
+        ((400, {}, '{"error": {"code": "content_filter"}}'), "content_filter"),
+        ((413, {}, "Request Entity Too Large"), "refused"),
+        ((413, {}, "prompt is too long: 9000 tokens"), "prompt_too_long"),
+        ((422, {}, "input exceeds the context window"), "prompt_too_long"),
+        ((302, {"Location": "http://elsewhere/"}, ""), "refused"),
+    ],
+)
+def test_one_row_that_is_refused_is_a_rejected_row_in_every_run(fault, reason, position):
+    with served(only(position, *fault)) as server:
+        asked = questions(100)
+        found = ask("m", model(server, concurrency=8), asked, 100, step="test").collect()
+        failed = found.filter(pl.col("error").is_not_null())
+        assert failed.select("id", "error").rows() == [(f"r{position}", reason)]
+        assert failed["detail"].item().startswith(f"HTTP {fault[0]}")
+        again = ask("m", model(server), asked, 100, step="test").collect()
+    assert again["error"].to_list() == found["error"].to_list(), "also when it is all that is left to ask"
+    assert server.answered["Hi"] <= 2, "one harmless test in each run at most"
+
+
+def test_one_row_at_which_the_server_drops_the_connection_is_a_rejected_row(monkeypatch):
+    monkeypatch.setattr(openai, "TRIES", 3)
+    with served(lambda body, n: "drop" if body["messages"][0]["content"] == "question 3" else None) as server:
+        for _ in range(2):
+            found = ask("m", model(server), questions(100), 100, step="test").collect()
+            assert found.filter(pl.col("error").is_not_null()).select("id", "error").rows() == [("r3", "unreachable")]
+
+
+@pytest.mark.parametrize(
+    ("fault", "advice"),
+    [
+        ((401, {}, "no key"), r"set models\.m\.api_key_env"),
+        ((402, {}, "pay"), "no credit left"),
+        ((429, {}, '{"code": "insufficient_quota"}'), "no credit left"),
+        ((403, {}, "forbidden"), "a harmless test request is refused too: .* may use the model m"),
+        ((404, {}, "model not found"), r"check models\.m\.url .* and models\.m\.path"),
+        ((301, {"Location": "https://x/v1"}, ""), r"redirected to https://x/v1.*check models\.m\.url"),
+    ],
+)
+def test_an_endpoint_that_refuses_everything_is_a_fault_of_the_settings(fault, advice):
+    with served(lambda body, attempt: fault) as server:
+        with pytest.raises(UserError, match=advice):
+            ask("m", model(server), questions(100), 100, step="test")
+        assert sum(server.tries.values()) <= model(server).concurrency + 1
+
+
+def test_an_account_that_runs_dry_ends_the_job_and_keeps_what_is_there():
+    with served() as server:
+        ask("m", model(server), questions(50), 50, step="test")
+        server.misbehave = lambda body, attempt: (402, {}, "pay")
+        with pytest.raises(UserError, match="no credit left"):
+            ask("m", model(server), questions(100), 100, step="test")
+        server.misbehave = lambda body, attempt: None
+        ask("m", model(server), questions(100), 100, step="test")
+    assert set(server.answered.values()) == {1}
+
+
+def test_the_share_of_failures_is_of_all_rows_of_the_step():
+    """A retry of ten rows left over, at which one fails: 10 % of the call, 1 % of the step."""
+    with served(only(7, 503, {}, "busy")) as server:
+        ask("m", model(server, max_failed_share=1.0), questions(100), 100, step="test")
+        settings = model(server, max_failed_share=0.05)
+        again = [question._replace(seed=question.seed + 1) for question in questions(10)]
+        with pytest.raises(UserError, match=r"1 of 10 rows failed, more than max_failed_share \(0\.05\)"):
+            ask("m", settings, again, 10, step="test")
+        step = Failures("test m", 100, settings.max_failed_share)
+        found = ask("m", settings, again, 10, step="test", failures=step).collect()
+        assert found["error"].drop_nulls().to_list() == ["http_503"]
+        server.misbehave = lambda body, attempt: (503, {}, "busy")
+        with pytest.raises(UserError, match=r"6 of 100 rows failed.*6 x http_503"):  # with the one before
+            ask("m", settings, questions(5, start=200), 5, step="test", failures=step)
+
+
+class Counting:
+    """Reports so many tokens for each character of a prompt, and spends as the endpoint does."""
+
+    def __init__(self, per_character):
+        self.per_character, self.spent = per_character, 0
+
+    def __call__(self, body, attempt):
+        prompt = body["messages"][0]["content"]
+        tokens = {"prompt_tokens": int(self.per_character * len(prompt)), "completion_tokens": body["max_tokens"]}
+        self.spent += sum(tokens.values())
+        choice = {"finish_reason": "stop", "message": {"role": "assistant", "content": "好"}}
+        return 200, {}, json.dumps({"choices": [choice], "usage": tokens})
+
+
+@pytest.mark.parametrize("per_character", [0.3, 1.0, 1.39])
+@pytest.mark.parametrize("concurrency", [1, 32])
+def test_the_cap_holds_for_scripts_without_spaces(per_character, concurrency):
+    rates = Rates(input_per_million_tokens=1e6, output_per_million_tokens=1e6)  # one unit of money a token
+    asked = [Request(f"r{i}", None, (("user", f"{i}" + "人人生而自由" * 50),), i, SAMPLING) for i in range(100)]
+    with served(counting := Counting(per_character)) as server:
+        capped = model(server, rates=rates, spending_cap=10_000.0, concurrency=concurrency)
+        with pytest.raises(UserError, match=r"spending_cap \(10000\) reached"):
+            ask("m", capped, asked, len(asked), step="test")
+    assert 9_000 < counting.spent <= 10_000
+
+
+def test_the_cap_holds_where_the_endpoint_counts_more_than_was_estimated():
+    rates = Rates(input_per_million_tokens=1e6, output_per_million_tokens=1e6)
+    with served(counting := Counting(5.0)) as server:
+        capped = model(server, rates=rates, spending_cap=5_000.0, concurrency=4)
+        with pytest.raises(UserError, match="spending_cap"):
+            ask("m", capped, questions(200), 200, step="test")
+    assert counting.spent <= 5_000
+
+
+def test_answers_that_are_paid_for_and_not_usable_count_towards_the_cap():
+    rates = Rates(input_per_million_tokens=1e6, output_per_million_tokens=1e6)
+    usage = {"prompt_tokens": 10, "completion_tokens": 5}
+    filtered = {"choices": [{"finish_reason": "content_filter", "message": {"content": ""}}], "usage": usage}
+    with served(lambda body, n: (200, {}, json.dumps(filtered))) as server:
+        capped = model(server, rates=rates, spending_cap=300.0, max_failed_share=1.0, concurrency=2)
+        with pytest.raises(UserError, match=r"spending_cap \(300\) reached"):
+            ask("m", capped, questions(100), 100, step="test")
+        assert sum(server.tries.values()) <= 20

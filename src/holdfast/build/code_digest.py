@@ -24,9 +24,11 @@ NO_EFFECT = frozenset(
         "holdfast.common.processes",  # signals and child processes
         "holdfast.common.progress",
         "holdfast.common.wording",  # numbers in messages
+        "holdfast.inference.failures",  # how many failed rows a step may have
         "holdfast.inference.journal",  # how answers are stored; a row is found by its request's key only
         "holdfast.inference.journal_files",
         "holdfast.inference.recorded",
+        "holdfast.inference.token_estimate",
     }
 )
 

@@ -2,8 +2,7 @@
 
 Where everything that a job reads is as it will be, its own `requests` are counted against the journal, exactly. Where a
 stage above has yet to run, the rows and the output tokens are upper bounds from params.yaml. Prompt tokens, and so
-money, are estimates always: texts count four characters a token, and what one model wrote in so many tokens may be more
-of them to another.
+money, are upper estimates always: what one model wrote in so many tokens may be more of them to another.
 """
 
 import shlex
@@ -16,8 +15,10 @@ import polars as pl
 from holdfast.common.errors import UserError
 from holdfast.common.files import scan_table
 from holdfast.common.tables import GENERATIONS, INSTRUCTIONS, PROMPTS
-from holdfast.inference.ask import Pending, Request, about_tokens, pending
+from holdfast.inference.ask import Pending, Request, pending
 from holdfast.inference.params import Model
+from holdfast.inference.token_estimate import prompt_tokens as estimated_prompt
+from holdfast.inference.token_estimate import text_tokens
 from holdfast.params.schema import Params
 from holdfast.steps.evaluate import requests as evaluate
 from holdfast.steps.evaluate.params import HarnessSuite
@@ -85,7 +86,7 @@ def _instruction_tokens(params: Params) -> int:
     """The longest conversation that may be reconstructed: a system prompt, the user's turns, the answers in between."""
     named = {params.seed.system_prompts, *(part.system_prompts for part in params.seed.slices.values())}
     paths = [path for path in named if path is not None and Path(path).exists()]
-    system = max((len(text or "") for path in paths for text in seeds.system_prompts(path)), default=0) // 4
+    system = max((text_tokens(text or "") for path in paths for text in seeds.system_prompts(path)), default=0)
     turns = params.reconstruct.multi_turn
     further = (turns.max_turns - 1) * (turns.answer.max_tokens + params.reconstruct.sampling.max_tokens)
     return system + params.reconstruct.sampling.max_tokens + (further if turns.share > 0 else 0) + TEMPLATE_TOKENS
@@ -130,7 +131,7 @@ def _score(args: dict[str, list[str]], params: Params, known: Known) -> list[Row
         each = params.seed.samples * params.generate.samples
     if missing := len(args["generations"]) - len(there):
         answer = max(own.over(params.generate.sampling).max_tokens for own in params.generate.models.values())
-        prompt = _instruction_tokens(params) + answer + len(rubric) // 4 + TEMPLATE_TOKENS
+        prompt = _instruction_tokens(params) + answer + text_tokens(rubric) + TEMPLATE_TOKENS
         rows.append(_upper(name, model, "score", each * missing * attempts, longest, prompt))
     return rows
 
@@ -151,7 +152,8 @@ def _evaluate(args: dict[str, list[str]], params: Params, known: Known) -> list[
     counted = [_count(arm, model, "evaluate", evaluate.requests(asked, params.evaluate.sampling), known)]
     for judge in sorted({suite.judge for _, suite, _ in asked.values() if suite.kind == "judge"}):
         prompts = [
-            (sum(len(text) for _, text in item.messages) + len(Path(suite.rubric).read_text(encoding="utf-8"))) // 4
+            sum(text_tokens(text) for _, text in item.messages)
+            + text_tokens(Path(suite.rubric).read_text(encoding="utf-8"))
             + (suite.max_tokens or params.evaluate.sampling.max_tokens)
             + TEMPLATE_TOKENS
             for _, suite, item in asked.values()
@@ -181,7 +183,7 @@ def _count(
     asked = prompt_tokens = output_tokens = 0
     for request in requests:
         asked += 1
-        prompt_tokens += about_tokens(request)
+        prompt_tokens += estimated_prompt(request)
         output_tokens += request.sampling.max_tokens
     bound = Pending(asked, 0, prompt_tokens, output_tokens, _speed(name, model, step))
     return _rows(name, model, bound, estimate=True)

@@ -1,20 +1,20 @@
-"""Ask a model for rows, each question once: `ask` for steps, `pending` for plans.
+"""Answers of one model to the rows of a step, each request sent once: `ask` for steps, `pending` for `holdfast plan`.
 
-A row's answer comes from the journal if the same question was ever finished there; else from an earlier version of the
-step's output that DVC still has (pulled from a colleague, say); only what is left goes to the engine.
+An answer is taken from the journal if the same request was ever answered; else from an earlier version of the step's
+output in DVC's cache (pulled from a colleague, for example); only the other requests are sent to the engine.
 """
 
-from collections import Counter
 from collections.abc import Iterable, Iterator
 from itertools import chain
 from typing import NamedTuple
 
 import polars as pl
 
-from holdfast.common.errors import UserError
 from holdfast.common.processes import stopping_cleanly
 from holdfast.common.progress import Progress
+from holdfast.common.wording import counted
 from holdfast.inference import engines
+from holdfast.inference.failures import Failures, evidence
 from holdfast.inference.fingerprint import fingerprint
 from holdfast.inference.journal import Journal
 from holdfast.inference.journal_files import ROWS
@@ -22,8 +22,9 @@ from holdfast.inference.model_files import pinned
 from holdfast.inference.params import Model
 from holdfast.inference.recorded import earlier_rows
 from holdfast.inference.request import PERMANENT, Answer, Request, request_key
+from holdfast.inference.token_estimate import prompt_tokens
 
-__all__ = ["ANSWERS", "Pending", "Request", "about_tokens", "ask", "pending"]
+__all__ = ["ANSWERS", "Pending", "Request", "ask", "pending"]
 
 
 ANSWERS: dict[str, pl.DataType | type[pl.DataType]] = {
@@ -55,13 +56,15 @@ def ask(
     step: str,
     output: str | None = None,
     text_column: str = "text",
+    failures: Failures | None = None,
 ) -> pl.LazyFrame:
-    """Answers (schema ANSWERS), one row per request in the order asked; only unknown questions reach the model.
+    """Answers (schema ANSWERS), one row for each request in the order given; only new requests reach the model.
 
     `total` is the number of requests, for progress. `output` names the table that the step is about to write, if that
-    table keeps `request_key`, finish_reason, prompt_tokens, output_tokens and the text in `text_column`.
+    table keeps `request_key`, finish_reason, prompt_tokens, output_tokens and the text in `text_column`. `failures`
+    counts the failed rows of all calls of a step; by default the step is this call.
     Raises UserError when the model cannot be used, a spending cap is reached, or more than `model.max_failed_share` of
-    all rows fail for good; finished rows stay in the journal. A SIGTERM exits with 143, Ctrl-C with 130.
+    the step's rows fail; finished rows stay in the journal. A SIGTERM exits with 143, Ctrl-C with 130.
     """
     model = pinned(name, model)
     model_hash = fingerprint(name, model)
@@ -69,8 +72,9 @@ def ask(
     journal = Journal(model_hash, {"name": name} | identity)
     progress = Progress(f"{step} {name}", total)
     order: list[pl.DataFrame] = []
-    failures: list[Answer] = []
-    questions = _missing(requests, model_hash, journal, order, failures, progress, output, text_column, step)
+    failed: list[Answer] = []
+    failures = failures or Failures(f"{step} {name}", total, model.max_failed_share)
+    questions = _missing(requests, model_hash, journal, order, failed, progress, output, text_column, step)
     first = next(questions, None)
     if first is not None:
         print(f"{step} {name}: starting {model.engine} for {model.path}", flush=True)
@@ -79,18 +83,18 @@ def ask(
             for answers in engine.answers(chain([first], questions)):
                 journal.add((a for a in answers if not a.error or a.error in PERMANENT), step)
                 progress.add(asked=len(answers))
-                failures += (a for a in answers if a.error)
-                _check_failures(f"{step} {name}", failures, total, model.max_failed_share)
+                failed += (a for a in answers if a.error)
+                failures.check(failed)
     progress.finished()
     journal.note_speed(step, progress.asked, progress.seconds)
-    _check_failures(f"{step} {name}", failures, total, model.max_failed_share)
-    if failures:
-        print(f"{step} {name}: {len(failures)} rows failed for good ({_evidence(failures)})", flush=True)
-    return _assemble(pl.concat(order), journal, failures)
+    failures.add(failed)
+    if failed:
+        print(f"{step} {name}: {counted(len(failed), 'row')} failed ({evidence(failed)})", flush=True)
+    return _assemble(pl.concat(order), journal, failed)
 
 
 class Pending(NamedTuple):
-    """What asking would mean, counted without a model. Tokens are upper bounds or estimates (4 characters a token).
+    """What `ask` would do, counted without a model. Tokens are upper bounds or upper estimates.
 
     `rows_per_s` is the model's `rates.rows_per_s`, else what this step measured last, else None.
     """
@@ -117,7 +121,7 @@ def pending(
     earlier = earlier_rows(output, text_column) if output else None
     if earlier is not None:
         known.update(earlier.select("key").collect()["key"])
-    asked = reused = prompt_tokens = output_tokens = 0
+    asked = reused = tokens_in = tokens_out = 0
     for request in requests:
         key = request_key(model_hash, request)
         if key in known:
@@ -125,17 +129,9 @@ def pending(
             continue
         known.add(key)
         asked += 1
-        output_tokens += request.sampling.max_tokens
-        prompt_tokens += about_tokens(request)
-    return Pending(asked, reused, prompt_tokens, output_tokens, model.rates.rows_per_s or journal.speed(step))
-
-
-def about_tokens(request: Request) -> int:
-    """Tokens of the prompt: exact for ids, else estimated, four characters a token."""
-    if request.prompt_ids is not None:
-        return len(request.prompt_ids)
-    texts = [request.rendering or "", *(content for _, content in request.messages or ())]
-    return sum(map(len, texts)) // 4 + 1
+        tokens_out += request.sampling.max_tokens
+        tokens_in += prompt_tokens(request)
+    return Pending(asked, reused, tokens_in, tokens_out, model.rates.rows_per_s or journal.speed(step))
 
 
 def _missing(
@@ -143,13 +139,13 @@ def _missing(
     model_hash: str,
     journal: Journal,
     order: list[pl.DataFrame],
-    failures: list[Answer],
+    failed: list[Answer],
     progress: Progress,
     output: str | None,
     text_column: str,
     step: str,
 ) -> Iterator[tuple[bytes, Request]]:
-    """Note every request's id and key in `order`, known faults in `failures`; yield those that nobody asked yet."""
+    """Note each request's id and key in `order`, known faults in `failed`; yield the requests without an answer."""
     known = journal.keys
     batch: list[tuple[str, bytes, int]] = []
     for request in requests:
@@ -158,31 +154,31 @@ def _missing(
         if len(batch) == 8192:
             order.append(pl.DataFrame(batch, schema=ORDER, orient="row"))
             batch = []
-        if key not in known and output:  # the first gap: is there an earlier version to fill it from?
-            _reseed(journal, output, text_column, step)
+        if key not in known and output:  # the first request without an answer
+            _adopt_earlier(journal, output, text_column, step)
             output = None
         if key in known:
             progress.add(reused=1)
             if fault := journal.failed.pop(key, None):
-                failures.append(fault)
+                failed.append(fault)
         else:
             known.add(key)
             yield key, request
     order.append(pl.DataFrame(batch, schema=ORDER, orient="row"))
 
 
-def _reseed(journal: Journal, output: str, text_column: str, step: str) -> None:
+def _adopt_earlier(journal: Journal, output: str, text_column: str, step: str) -> None:
     earlier = earlier_rows(output, text_column)
     if earlier is None:
         return
     rows = earlier.collect().unique("key", keep="first", maintain_order=True)
     added = journal.adopt(pl.concat([pl.DataFrame(schema=ROWS), rows.with_columns(step=pl.lit(step))], how="diagonal"))
-    print(f"{step}: {added} answers taken from the version of {output} that DVC has", flush=True)
+    print(f"{step}: {counted(added, 'answer')} taken from the version of {output} in DVC's cache", flush=True)
 
 
-def _assemble(order: pl.DataFrame, journal: Journal, failures: list[Answer]) -> pl.LazyFrame:
-    failed = pl.DataFrame(
-        [(a.key, a.error, a.detail, a.prompt_tokens) for a in failures],
+def _assemble(order: pl.DataFrame, journal: Journal, failed: list[Answer]) -> pl.LazyFrame:
+    faults = pl.DataFrame(
+        [(a.key, a.error, a.detail, a.prompt_tokens) for a in failed],
         schema={"key": pl.Binary, "error": pl.String, "detail": pl.String, "failed_prompt_tokens": pl.Int64},
         orient="row",
     )
@@ -190,7 +186,7 @@ def _assemble(order: pl.DataFrame, journal: Journal, failures: list[Answer]) -> 
     joined = (
         order.lazy()
         .join(rows, on="key", how="left", maintain_order="left")
-        .join(failed.lazy(), on="key", how="left", maintain_order="left")
+        .join(faults.lazy(), on="key", how="left", maintain_order="left")
     )
     return joined.with_columns(
         pl.col("finish_reason").fill_null("error"),
@@ -198,18 +194,3 @@ def _assemble(order: pl.DataFrame, journal: Journal, failures: list[Answer]) -> 
         pl.col("output_tokens").fill_null(0),
         pl.col("key").bin.encode("hex").alias("request_key"),
     ).select(list(ANSWERS))
-
-
-def _check_failures(what: str, failures: list[Answer], total: int, allowed_share: float) -> None:
-    if len(failures) > allowed_share * total:
-        raise UserError(
-            f"{what}: {len(failures)} of {total} rows failed, more than max_failed_share ({allowed_share:g}) allows: "
-            f"{_evidence(failures)}. Finished rows are kept: repair and run again"
-        )
-
-
-def _evidence(failures: list[Answer]) -> str:
-    """Reasons, how often, and one example of each."""
-    counts = Counter(a.error for a in failures)
-    examples = {a.error: a.detail for a in reversed(failures)}
-    return "; ".join(f"{n} x {reason}, such as: {examples[reason]}" for reason, n in counts.most_common(5))

@@ -1,27 +1,34 @@
-"""Any OpenAI-compatible endpoint: concurrent, patient with it, within rates and a budget."""
+"""Any OpenAI-compatible endpoint: concurrent, with bounded retries, within its rate limits and a spending cap."""
 
 import asyncio
 import os
 import random
 import time
-from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import NamedTuple
 
 import httpx
 
 from holdfast.common.errors import UserError
 from holdfast.inference.engines.openai_api import (
-    Hopeless,
     Refused,
+    SetupFault,
     Unusable,
     body_of,
-    prompt_estimate,
+    explain_setup,
+    harmless,
     read_answer,
     read_json,
+    usage_of,
 )
+from holdfast.inference.engines.openai_limits import SPENT, Budget, Pace
 from holdfast.inference.params import Model, endpoint_faults
 from holdfast.inference.request import Answer, Request
+from holdfast.inference.token_estimate import prompt_tokens
+
+__all__ = ["SPENT", "OpenAIEngine", "endpoint"]
+
 
 TRIES = 8  # of one request, first one included
 
@@ -29,27 +36,13 @@ TRIES = 8  # of one request, first one included
 BACKOFF_S, BACKOFF_CAP_S = 0.5, 60.0
 
 
-SPENT: defaultdict[str, float] = defaultdict(float)  # money by model's name, of this process: a job may ask repeatedly
+class Fault(NamedTuple):
+    """Why a try at a request failed; `again` if another try may succeed, after `wait_s`."""
 
-
-class Pace:
-    """Spreads a cost per minute evenly: `wait` returns when the next cost may be spent."""
-
-    def __init__(self, per_minute: float | None) -> None:
-        self.seconds_each = 60 / per_minute if per_minute else 0.0
-        self.free_at = 0.0
-
-    async def wait(self, cost: float) -> None:
-        """Sleep until what was spent before has been paid off, then book `cost`."""
-        if self.seconds_each:
-            now = time.monotonic()
-            begin = max(now, self.free_at)
-            self.free_at = begin + cost * self.seconds_each
-            await asyncio.sleep(begin - now)
-
-    def settle(self, booked: float, actual: float) -> None:
-        """Correct an estimate."""
-        self.free_at += (actual - booked) * self.seconds_each
+    reason: str
+    detail: str
+    again: bool = True
+    wait_s: float = 0.0
 
 
 class OpenAIEngine:
@@ -69,8 +62,9 @@ class OpenAIEngine:
             )
         self.requests_pace = Pace(model.requests_per_minute)
         self.tokens_pace = Pace(model.tokens_per_minute)
-        self.reserved = 0.0
-        self.answered = False  # the endpoint has given one good answer
+        self.budget = Budget(name, model)
+        self.answered = False  # the endpoint has answered one request in this job
+        self.testing = asyncio.Lock()
         self.running: set[asyncio.Task[Answer]] = set()
         self.loop = asyncio.new_event_loop()
         self.client = httpx.AsyncClient(
@@ -88,93 +82,105 @@ class OpenAIEngine:
         self.loop.close()
 
     def answers(self, requests: Iterator[tuple[bytes, Request]]) -> Iterator[list[Answer]]:
-        """See `holdfast.engines.Engine`. At the spending cap, waits for what is in flight and raises UserError."""
-        exhausted = capped = False
-        while True:
-            while not exhausted and not capped and len(self.running) < self.model.concurrency:
-                item = next(requests, None)
-                if item is None:
-                    exhausted = True
-                elif self._reserve(item[1]):
-                    self.running.add(self.loop.create_task(self._ask(*item)))
-                else:
-                    capped = True
+        """See `holdfast.inference.engines.Engine`. At the spending cap, raises UserError when all in flight is done."""
+        waiting = next(requests, None)
+        while waiting or self.running:
+            while waiting and len(self.running) < self.model.concurrency:
+                reserved = self.budget.reserve(waiting[1])
+                if reserved is None:  # what is in flight may cost less than was set aside for it
+                    break
+                self.running.add(self.loop.create_task(self._ask(*waiting, reserved)))
+                waiting = next(requests, None)
             if not self.running:
-                break
-            waiting = asyncio.wait(self.running, return_when=asyncio.FIRST_COMPLETED)
-            done, self.running = self.loop.run_until_complete(waiting)
+                raise UserError(self.budget.reached())
+            some = asyncio.wait(self.running, return_when=asyncio.FIRST_COMPLETED)
+            done, self.running = self.loop.run_until_complete(some)
             yield [task.result() for task in done if not task.exception()]
             for task in done:
-                task.result()  # raises what no other request would survive either
-        if capped:
-            raise UserError(
-                f"model {self.name}: spending_cap ({self.model.spending_cap:g}) reached: {SPENT[self.name]:.4g} spent "
-                "in this job; finished rows are kept: raise the cap, or run again, which may spend as much again"
-            )
+                task.result()  # raises what ends the job
 
-    def _reserve(self, request: Request) -> bool:
-        """Set aside what `request` may cost at most; False when that would pass the cap."""
-        most = self._most(request)
-        if self.model.spending_cap and SPENT[self.name] + self.reserved + most > self.model.spending_cap:
-            return False
-        self.reserved += most
-        return True
+    async def _ask(self, key: bytes, request: Request, reserved: float, test: bool = False) -> Answer:
+        """The answer, with an `error` when the request failed for good.
 
-    def _most(self, request: Request) -> float:
-        return self._cost(prompt_estimate(request), request.sampling.max_tokens)
-
-    def _cost(self, prompt_tokens: int, output_tokens: int) -> float:
-        rates = self.model.rates
-        money = prompt_tokens * rates.input_per_million_tokens + output_tokens * rates.output_per_million_tokens
-        return money / 1e6
-
-    async def _ask(self, key: bytes, request: Request) -> Answer:
+        Raises UserError when the endpoint cannot be used: it says so, or it has answered nothing yet and does not
+        answer a harmless request either. `test`: `request` is that harmless one.
+        """
         begun = time.monotonic()
         chance = random.Random(request.seed)
-        estimate = prompt_estimate(request) + request.sampling.max_tokens
-        fault, detail = "unreachable", ""
+        fault = Fault("unreachable", "")
         try:
             for attempt in range(TRIES):
-                await self.requests_pace.wait(1)
-                await self.tokens_pace.wait(estimate)
-                wait_s, used = 0.0, 0
                 try:
-                    path, body = body_of(self.model, request)
-                    reply = await self.client.post(f"{(self.model.url or '').rstrip('/')}/{path}", json=body)
-                    answer = read_answer(key, request, read_json(reply), begun)
-                except (httpx.InvalidURL, httpx.UnsupportedProtocol) as error:
-                    why = f"{self.model.url} is no address to ask: {self._redact(str(error))}"
-                    raise UserError(f"model {self.name}: {why}; correct models.{self.name}.url") from None
-                except httpx.TransportError as error:
-                    fault, detail = "unreachable", f"{type(error).__name__} {error}".strip()
-                except httpx.RequestError as error:  # a body that is not what its headers say
-                    fault, detail = "unusable_answer", f"{type(error).__name__} {error}".strip()
-                except Hopeless as error:
-                    what = f"model {self.name}: {self.model.url} refuses us: {self._redact(str(error))}"
-                    where = self.model.api_key_env or f"models.{self.name}.api_key_env"
-                    raise UserError(f"{what}; check {where}, url and path") from None
-                except Unusable as error:
-                    fault, detail = "unusable_answer", str(error)
-                except Refused as error:
-                    fault, detail, wait_s = error.reason, error.detail, error.wait_s
-                    if not error.again:
-                        break
-                else:
-                    used = answer.prompt_tokens + answer.output_tokens
-                    SPENT[self.name] += self._cost(answer.prompt_tokens, answer.output_tokens)
-                    self.answered = True
-                    return answer
-                finally:
-                    self.tokens_pace.settle(estimate, used)
+                    found = await self._try(key, request, begun)
+                except SetupFault as error:
+                    if error.for_all or test or not await self._usable(request):
+                        raise UserError(self._redact(explain_setup(self.name, self.model, error))) from None
+                    found = Fault(error.reason, str(error), again=False)
+                if isinstance(found, Answer):
+                    return found
+                fault = found
+                if not fault.again:
+                    break
                 if attempt < TRIES - 1:  # full jitter: uniform up to a doubling bound
-                    wait_s += chance.uniform(0, min(BACKOFF_CAP_S, BACKOFF_S * 2**attempt))
+                    wait_s = fault.wait_s + chance.uniform(0, min(BACKOFF_CAP_S, BACKOFF_S * 2**attempt))
                     await asyncio.sleep(wait_s)
-            if fault == "unreachable" and not self.answered:
-                what = f"model {self.name}: {self.model.url} does not answer: {self._redact(detail)}"
-                raise UserError(f"{what}; is it running, is the url right?")
-            return Answer(key, time_s=round(time.monotonic() - begun, 6), error=fault, detail=self._redact(detail))
+            detail = self._redact(fault.detail)
+            if fault.reason == "unreachable" and (test or not await self._usable(request)):
+                raise UserError(
+                    f"model {self.name}: {self.model.url} cannot be reached: {detail}; check that the server is"
+                    f" running, and models.{self.name}.url"
+                )
+            return Answer(key, time_s=round(time.monotonic() - begun, 6), error=fault.reason, detail=detail)
         finally:
-            self.reserved -= self._most(request)
+            self.budget.reserved -= reserved
+
+    async def _try(self, key: bytes, request: Request, begun: float) -> Answer | Fault:
+        """One try at a request. Raises SetupFault, and UserError for a url that is none."""
+        estimate, used = prompt_tokens(request) + request.sampling.max_tokens, 0
+        await self.requests_pace.wait(1)
+        await self.tokens_pace.wait(estimate)
+        try:
+            path, body = body_of(self.model, request)
+            reply = read_json(await self.client.post(f"{(self.model.url or '').rstrip('/')}/{path}", json=body))
+            if usage := usage_of(reply):  # paid for, whatever else the reply holds
+                used = sum(usage)
+                self.budget.spend(request, *usage)
+            answer = read_answer(key, request, reply, begun)
+        except (httpx.InvalidURL, httpx.UnsupportedProtocol) as error:
+            why = f"{self.model.url} is not a valid address: {self._redact(str(error))}"
+            raise UserError(f"model {self.name}: {why}; correct models.{self.name}.url") from None
+        except httpx.TransportError as error:
+            return Fault("unreachable", f"{type(error).__name__} {error}".strip())
+        except httpx.RequestError as error:  # a body that is not what its headers say
+            return Fault("unusable_answer", f"{type(error).__name__} {error}".strip())
+        except Unusable as error:
+            return Fault("unusable_answer", str(error))
+        except Refused as error:
+            self.answered |= error.finished
+            return Fault(error.reason, error.detail, error.again, error.wait_s)
+        finally:
+            self.tokens_pace.settle(estimate, used)
+        self.answered = True
+        return answer
+
+    async def _usable(self, request: Request) -> bool:
+        """Whether the endpoint answers at all: if it has answered nothing in this job, it is sent a harmless request.
+
+        So a request that is refused for its content ends the job neither when it is the first, nor when it is the only
+        one that an earlier run left.
+        """
+        async with self.testing:
+            if self.answered:
+                return True
+            test = harmless(request)
+            reserved = self.budget.reserve(test)
+            if reserved is None:
+                raise UserError(self.budget.reached())
+            try:
+                await self._ask(b"", test, reserved, test=True)
+            except UserError:
+                return False
+            return self.answered
 
     def _redact(self, text: str) -> str:
         return text.replace(self.key, "[key]") if self.key else text

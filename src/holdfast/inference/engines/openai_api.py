@@ -8,36 +8,70 @@ from typing import Any
 
 import httpx
 
-from holdfast.inference.params import Model
+from holdfast.inference.params import Model, Sampling
 from holdfast.inference.request import Answer, Request
 
 RETRIED = frozenset({408, 409, 425, 429})  # and 500 to 599
-
-
-TOO_LONG = ("context length", "context_length", "maximum context", "max_model_len", "too many tokens", "too long")
+# Said to every request when the key, the account, the address or the model's name is wrong; to one request, by
+# endpoints that moderate or route, because of what is in it.
+ALL_OR_ONE = frozenset({301, 302, 307, 308, 403, 404, 405})
+TOO_LONG = (
+    *("context length", "context_length", "context window", "maximum context", "max_model_len"),
+    *("too many tokens", "too long", "maximum prompt length", "reduce the length"),
+)
+FILTERED = ("content_filter", "content filter", "content_policy", "content policy", "moderation", "flagged")
 
 
 class Unusable(Exception):
-    """The endpoint answered with something that is no answer; worth another try."""
+    """The endpoint answered with something that is not an answer; another try may succeed."""
 
 
-class Hopeless(Exception):
-    """The endpoint said what it will say to every request: a wrong key, an empty account, a model that it has not."""
+class SetupFault(Exception):
+    """The endpoint refused in the way that it would refuse everything with a wrong key, address or model name.
+
+    `for_all`: it certainly would; else the fault may be this request's, and `reason` is its row's.
+    """
+
+    def __init__(self, status: int, reason: str, detail: str, for_all: bool) -> None:
+        super().__init__(detail)
+        self.status, self.reason, self.for_all = status, reason, for_all
 
 
 class Refused(Exception):
-    """The endpoint said no, for `reason`; `again` if it may say yes after `wait_s`."""
+    """The endpoint refused this request, for `reason`; `again` if another try may succeed after `wait_s`.
 
-    def __init__(self, reason: str, detail: str, again: bool = False, wait_s: float = 0.0) -> None:
+    `finished`: it answered, but the answer ended for another reason than its end or its length.
+    """
+
+    def __init__(
+        self, reason: str, detail: str, again: bool = False, wait_s: float = 0.0, finished: bool = False
+    ) -> None:
         super().__init__(detail)
-        self.reason, self.detail, self.again, self.wait_s = reason, detail, again, wait_s
+        self.reason, self.detail, self.again, self.wait_s, self.finished = reason, detail, again, wait_s, finished
 
 
-def prompt_estimate(request: Request) -> int:
-    """Tokens of the prompt, rather too many: exact for ids, else three characters a token."""
+def explain_setup(name: str, model: Model, error: SetupFault) -> str:
+    """What to check when the endpoint refuses everything."""
+    if error.status == 401 and not model.api_key_env:
+        repair = f"set models.{name}.api_key_env to the environment variable that holds the API key"
+    elif error.status == 401:
+        repair = f"check the API key in the environment variable {model.api_key_env}"
+    elif error.status in (402, 429):
+        repair = "the account has no credit left: add some and run again"
+    elif error.status == 403:
+        key = f"the API key in {model.api_key_env}" if model.api_key_env else "a request without an API key"
+        repair = f"a harmless test request is refused too: check that {key} may use the model {model.path}"
+    else:
+        repair = f"check models.{name}.url (with its path, mostly ending in /v1) and models.{name}.path"
+    return f"model {name}: {model.url} refuses the request: {error}; {repair}"
+
+
+def harmless(request: Request) -> Request:
+    """The shortest request of the same kind, with nothing that an endpoint would refuse for its content."""
+    sampling = Sampling(temperature=0.0, max_tokens=1)
     if request.prompt_ids is not None:
-        return len(request.prompt_ids)
-    return sum(len(content) // 3 + 8 for _, content in request.messages or ()) + len(request.rendering or "") // 3
+        return Request("test", request.prompt_ids[:1], None, 0, sampling)
+    return Request("test", None, (("user", "Hi"),), 0, sampling)
 
 
 def body_of(model: Model, request: Request) -> tuple[str, dict[str, Any]]:
@@ -86,7 +120,7 @@ def _first_logprobs(choice: dict[str, Any], request: Request) -> list[float]:
 
 
 def read_json(reply: httpx.Response) -> Any:
-    """A reply's JSON. Raises Unusable when it is none, Refused when the status says no; Hopeless, for all."""
+    """A reply's JSON. Raises Unusable when it is none; when the status is a refusal, SetupFault or Refused."""
     if reply.status_code == 200:
         try:
             return reply.json()
@@ -94,27 +128,43 @@ def read_json(reply: httpx.Response) -> Any:
             raise Unusable(f"no JSON: {reply.text[:200]!r}") from error
     text = " ".join(reply.text.split())[:500]
     detail = f"HTTP {reply.status_code}: {text}"
-    if reply.status_code in (401, 403, 404) or "insufficient_quota" in text:
-        raise Hopeless(detail)
+    filtered = any(clue in text.lower() for clue in FILTERED)
+    reason = "content_filter" if filtered else "refused"
+    if reply.status_code in (401, 402) or "insufficient_quota" in text:
+        raise SetupFault(reply.status_code, reason, detail, for_all=True)
+    if reply.status_code in ALL_OR_ONE:
+        if target := reply.headers.get("location"):
+            detail = f"{detail} (redirected to {target})"
+        raise SetupFault(reply.status_code, reason, detail, for_all=False)
     if reply.status_code in RETRIED or reply.status_code >= 500:
         reason = "rate_limited" if reply.status_code == 429 else f"http_{reply.status_code}"
         raise Refused(reason, detail, again=True, wait_s=retry_after(reply.headers.get("retry-after")))
     too_long = any(clue in text.lower() for clue in TOO_LONG)
-    raise Refused("prompt_too_long" if too_long else "refused", detail)
+    raise Refused("prompt_too_long" if too_long else reason, detail)
+
+
+def usage_of(reply: Any) -> tuple[int, int] | None:
+    """Prompt and output tokens that a reply reports, or None."""
+    try:
+        return int(reply["usage"]["prompt_tokens"]), int(reply["usage"]["completion_tokens"])
+    except (KeyError, TypeError, ValueError):
+        return None
 
 
 def read_answer(key: bytes, request: Request, reply: Any, begun: float) -> Answer:
     """The answer in a reply's JSON. Raises Unusable when there is none, Refused when it ended for another reason."""
     try:
-        choice, usage = reply["choices"][0], reply["usage"]
+        choice = reply["choices"][0]
         text = choice["message"]["content"] if request.messages else choice["text"]
         reason = choice["finish_reason"]
-        tokens = int(usage["prompt_tokens"]), int(usage["completion_tokens"])
+        tokens = usage_of(reply)
+        if tokens is None:
+            raise KeyError("usage")
         logprobs = _first_logprobs(choice, request) if request.logprobs_of else None
     except (KeyError, IndexError, TypeError, ValueError) as error:
         raise Unusable(f"no answer in {str(reply)[:200]!r}") from error
     if reason not in ("stop", "length"):
-        raise Refused(str(reason or "unfinished"), f"finish_reason {reason}")
+        raise Refused(str(reason or "unfinished"), f"finish_reason {reason}", finished=True)
     return Answer(
         key=key,
         text=(text or "").encode("utf-8", "replace").decode(),  # JSON can spell half a character

@@ -9,100 +9,25 @@ from itertools import islice
 from typing import Any
 
 import torch
-from transformers import (
-    AutoModelForCausalLM,
-    GenerationConfig,
-    LogitsProcessor,
-    LogitsProcessorList,
-    MinPLogitsWarper,
-    RepetitionPenaltyLogitsProcessor,
-    StoppingCriteria,
-    StoppingCriteriaList,
-    TemperatureLogitsWarper,
-    TopKLogitsWarper,
-    TopPLogitsWarper,
-)
+from transformers import AutoModelForCausalLM, GenerationConfig, LogitsProcessorList, StoppingCriteriaList
 
 from holdfast.chat.answer_text import added_text
 from holdfast.common.errors import UserError
 from holdfast.inference.engines.renderer import Renderer, short
-from holdfast.inference.params import Model, Sampling
+from holdfast.inference.engines.transformers_sampling import (
+    FirstLogprobs,
+    OwnLogprobs,
+    OwnRoom,
+    SeededDraw,
+    warpers,
+)
+from holdfast.inference.params import Model
 from holdfast.inference.request import Answer, Request
 
 WINDOW_BATCHES = 16  # so many batches are sorted by length together
 
 
 Prepared = tuple[bytes, Request, list[int]]
-
-
-class FirstLogprobs(LogitsProcessor):
-    """Notes the log-probabilities of the first generated token, before temperature and top-p; changes nothing."""
-
-    def __init__(self) -> None:
-        self.first: torch.Tensor | None = None
-
-    def __call__(self, input_ids: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
-        if self.first is None:
-            self.first = torch.log_softmax(scores.float(), dim=-1)
-        return scores
-
-
-class OwnLogprobs(LogitsProcessor):
-    """Notes the log-probability of every token written, before temperature and top-p; changes nothing."""
-
-    def __init__(self) -> None:
-        self.last: torch.Tensor | None = None  # over the vocabulary, for the token that is written next
-        self.written: list[torch.Tensor] = []
-
-    def __call__(self, input_ids: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
-        self.note(input_ids[:, -1:])
-        self.last = torch.log_softmax(scores.float(), dim=-1)
-        return scores
-
-    def note(self, tokens: torch.Tensor) -> None:
-        """`tokens` (rows x 1) are what was written last."""
-        if self.last is not None:
-            self.written.append(self.last.gather(1, tokens))
-
-
-class OwnRepetitionPenalty(RepetitionPenaltyLogitsProcessor):
-    """The library's repetition penalty over a row's own prompt and answer, without the padding in front of them.
-
-    `padding`: number of padding tokens at the left of each row.
-    """
-
-    def __init__(self, penalty: float, padding: torch.Tensor) -> None:
-        super().__init__(penalty)
-        self.padding = padding
-
-    def __call__(self, input_ids: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
-        padded = torch.arange(input_ids.shape[1], device=input_ids.device) < self.padding[:, None]
-        # the penalty counts a token once: repeating the row's last one in place of the padding changes nothing
-        return super().__call__(torch.where(padded, input_ids[:, -1:], input_ids), scores)
-
-
-class OwnRoom(StoppingCriteria):
-    """Ends each row after as many new tokens as it may have itself. `rooms`: that number for each row."""
-
-    def __init__(self, rooms: torch.Tensor, width: int) -> None:
-        self.rooms, self.width = rooms, width
-
-    def __call__(self, input_ids: torch.Tensor, scores: torch.Tensor, **_: Any) -> torch.Tensor:
-        return input_ids.shape[1] - self.width >= self.rooms
-
-
-class SeededDraw(LogitsProcessor):
-    """Makes the arg max a draw from the distribution (Gumbel-max), each row with a generator of its own seed.
-
-    So a row's draw depends on neither its neighbours in the batch nor its place in it.
-    """
-
-    def __init__(self, seeds: list[int], device: torch.device) -> None:
-        self.generators = [torch.Generator(device).manual_seed(seed) for seed in seeds]
-
-    def __call__(self, input_ids: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
-        draws = torch.stack([torch.rand(scores.shape[1], generator=g, device=scores.device) for g in self.generators])
-        return scores.float() - torch.log(-torch.log(draws.clamp_min(1e-20)))
 
 
 class TransformersEngine:
@@ -169,7 +94,7 @@ class TransformersEngine:
         stops = self.stops | set(self.renderer.stop_ids(request))
         first, own = FirstLogprobs(), OwnLogprobs()
         notes = [*([first] if request.logprobs_of else []), *([own] if request.own_logprob else [])]
-        processors = LogitsProcessorList([*notes, *_warpers(request.sampling, width - mask.sum(dim=1))])
+        processors = LogitsProcessorList([*notes, *warpers(request.sampling, width - mask.sum(dim=1))])
         if request.sampling.temperature:
             processors.append(SeededDraw([r.seed for _, r, _ in rows], prompt.device))
         whole = self.model.generate(
@@ -210,25 +135,6 @@ class TransformersEngine:
                 )
             )
         return answers
-
-
-def _warpers(sampling: Sampling, padding: torch.Tensor) -> list[LogitsProcessor]:
-    """The library's processors for `sampling`, in its own order (Holtzman et al. 2019 for top-p).
-
-    `padding`: number of padding tokens at the left of each row.
-    """
-    steps: list[LogitsProcessor] = []
-    if sampling.repetition_penalty:
-        steps.append(OwnRepetitionPenalty(sampling.repetition_penalty, padding))
-    if sampling.temperature:
-        steps.append(TemperatureLogitsWarper(sampling.temperature))
-        if sampling.top_k:
-            steps.append(TopKLogitsWarper(sampling.top_k))
-        if sampling.top_p < 1:
-            steps.append(TopPLogitsWarper(sampling.top_p))
-        if sampling.min_p:
-            steps.append(MinPLogitsWarper(sampling.min_p))
-    return steps
 
 
 def _rope_switch(config: Any) -> float:

@@ -7,6 +7,7 @@ from holdfast.common.section import read, value
 from holdfast.common.step import arguments, run
 from holdfast.common.tables import PROMPTS, SAMPLES
 from holdfast.inference.ask import ask
+from holdfast.inference.failures import Failures
 from holdfast.inference.fingerprint import read_model
 from holdfast.inference.model_files import pinned
 from holdfast.steps.reconstruct.conversations import Conversations, extend
@@ -28,13 +29,15 @@ def main() -> None:
         )
     total = int(prompts["samples"].sum())
     asking = requests(prompts, settings.sampling, random_seed)
-    samples = first_turns(prompts, ask(base, model, asking, total, step="reconstruct", output=args.samples).collect())
+    failures = Failures(f"reconstruct {base}", total, model.max_failed_share)
+    answers = ask(base, model, asking, total, step="reconstruct", output=args.samples, failures=failures).collect()
+    samples = first_turns(prompts, answers)
     if settings.multi_turn.share > 0:
         trusted = bool(model.engine_args.get("trust_remote_code"))
         tokenizer = load_tokenizer(model.path, model.revision, trust_remote_code=trusted)
         eos = eos_ids(tokenizer, model.path)
         conversations = Conversations(prompts, tokenizer, eos, settings.multi_turn, settings.sampling, random_seed)
-        samples = extend(samples, conversations, base, model)
+        samples = extend(samples, conversations, base, model, failures)
     write_table(samples, args.samples, SAMPLES)
     print(f"reconstruct: {len(samples)} samples", flush=True)
 

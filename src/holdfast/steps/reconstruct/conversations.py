@@ -16,6 +16,7 @@ from holdfast.chat.user_turns import user_turns
 from holdfast.common.ids import row_seed
 from holdfast.common.tables import SAMPLES
 from holdfast.inference.ask import ANSWERS, Request, ask
+from holdfast.inference.failures import Failures
 from holdfast.inference.params import Model, Sampling
 from holdfast.steps.reconstruct.params import MultiTurn
 
@@ -107,13 +108,17 @@ class Conversations:
             )
 
 
-def extend(samples: pl.DataFrame, conversations: Conversations, name: str, model: Model) -> pl.DataFrame:
+def extend(
+    samples: pl.DataFrame, conversations: Conversations, name: str, model: Model, failures: Failures
+) -> pl.DataFrame:
     """`samples` with the drawn ones extended to conversations, in the same order; says which could not be, and why."""
     for turn in range(1, conversations.settings.max_turns):
         rows = conversations.unfinished(samples, turn)
         if not rows:
             break
-        said = ask(name, model, conversations.ask_answers(rows), len(rows), step="reconstruct").collect()
+        said = ask(
+            name, model, conversations.ask_answers(rows), len(rows), step="reconstruct", failures=failures
+        ).collect()
         answers = conversations.answers_only(said, rows)
         rows = [
             row | {"messages": [*row["messages"], {"role": "assistant", "content": answers[row["sample_id"]]}]}
@@ -122,7 +127,9 @@ def extend(samples: pl.DataFrame, conversations: Conversations, name: str, model
         ]
         if not rows:
             break
-        users = ask(name, model, conversations.ask_users(rows), len(rows), step="reconstruct").collect()
+        users = ask(
+            name, model, conversations.ask_users(rows), len(rows), step="reconstruct", failures=failures
+        ).collect()
         longer = pl.DataFrame(rows, schema=SAMPLES).drop(*(set(ANSWERS) & set(SAMPLES)))
         ended = users.filter(pl.col("finish_reason") == "stop")
         conversations.lost["the next turn of the user did not end"] += len(users) - len(ended)

@@ -10,6 +10,7 @@ from holdfast.common.section import read, value
 from holdfast.common.step import arguments, run
 from holdfast.common.tables import GENERATIONS, INSTRUCTIONS, SCORES
 from holdfast.inference.ask import ask
+from holdfast.inference.failures import Failures
 from holdfast.inference.fingerprint import read_model
 from holdfast.steps.score.params import Score
 from holdfast.steps.score.requests import most_attempts, questions, requests
@@ -31,11 +32,18 @@ def main() -> None:
     candidates = questions(generations)
     left = candidates.filter(pl.col("candidate_id") == pl.col("asked_id"))
     attempts = most_attempts(score, sampling)
-    done = []
+    done, failures = [], Failures(f"score {args.judge}", len(left), model.max_failed_share)
     for attempt in range(1, attempts + 1):
         asking = requests(instructions, generations, left, rubric, score, sampling, random_seed, attempt)
         replies = ask(
-            args.judge, model, asking, len(left), step="score", output=args.scores, text_column="raw"
+            args.judge,
+            model,
+            asking,
+            len(left),
+            step="score",
+            output=args.scores,
+            text_column="raw",
+            failures=failures,
         ).collect()
         expected = score.method == "expected"
         answers = read_expected(replies, score.min_valid_mass) if expected else read_parsed(replies)

@@ -108,7 +108,7 @@ def test_a_job_against_an_endpoint_rejects_what_fails_and_asks_only_new_rows(tmp
         write_params(tmp_path, {"path": "m", "engine": "openai", "url": server.url})
         done = generate(tmp_path, "core")
         assert done.returncode == 0, done.stderr
-        assert "generate tiny: 2 rows failed for good (2 x refused, such as: HTTP 422: no)" in done.stdout
+        assert "generate tiny: 2 rows failed (2 x refused, for example: HTTP 422: no)" in done.stdout
         rejected = pl.read_parquet(tmp_path / "out" / "tiny.rejected.parquet")
         assert rejected["reason"].to_list() == ["refused", "refused"]
         before = pl.read_parquet(tmp_path / "out" / "tiny.parquet")

@@ -11,7 +11,7 @@ from holdfast.common.tables import GENERATIONS, INSTRUCTIONS, REJECTED_GENERATIO
 from holdfast.inference.answer_text import renderer_of, without_template_text
 from holdfast.inference.ask import ask
 from holdfast.inference.fingerprint import read_model
-from holdfast.inference.params import how_loaded
+from holdfast.inference.model_files import pinned, pinned_loading
 from holdfast.steps.generate.candidates import answered, candidates, requests, split
 from holdfast.steps.generate.params import Generate
 
@@ -19,7 +19,7 @@ from holdfast.steps.generate.params import Generate
 def main() -> None:
     args = arguments(__doc__, "model", "base", "instructions", "generations", "rejected")
     generate = read(args.params, "generate", Generate)
-    model = read_model(args.params, args.model)
+    model = pinned(args.model, read_model(args.params, args.model))
     sampling = generate.models[args.model].over(generate.sampling)
     base_tokens = message_control_tokens(base_template(args.params, args.base))
     instructions = scan_table(args.instructions, INSTRUCTIONS)
@@ -46,7 +46,7 @@ def main() -> None:
 def base_template(params: str, path: str) -> Template:
     """The chat template of the base model, which is trained on the answers."""
     own = f"models.{value(params, 'base')}."
-    loading = how_loaded(",".join(key for key in params.split(",") if key.startswith(own)))
+    loading = pinned_loading(",".join(key for key in params.split(",") if key.startswith(own)), path)
     return Template(load_tokenizer(path, **loading))
 
 

@@ -18,7 +18,7 @@ from holdfast.steps.reconstruct.samples import first_turns, requests
 def main() -> None:
     args = arguments(__doc__, "prompts", "samples")
     base = value(args.params, "base")
-    model = pinned(base, read_model(args.params, base).without_template())
+    model = read_model(args.params, base).without_template()
     random_seed = value(args.params, "random_seed")
     settings = read(args.params, "reconstruct", Reconstruct)
     prompts = scan_table(args.prompts, PROMPTS).sort("prompt_id").collect()
@@ -27,6 +27,7 @@ def main() -> None:
             "params.yaml: reconstruct.multi_turn.share: a base model without a chat template, which is given examples,"
             " has no conversations; set it to 0"
         )
+    model = pinned(base, model)
     total = int(prompts["samples"].sum())
     asking = requests(prompts, settings.sampling, random_seed)
     failures = Failures(f"reconstruct {base}", total, model.max_failed_share)

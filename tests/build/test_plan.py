@@ -125,7 +125,7 @@ def test_a_bound_holds_what_is_asked_once_the_inputs_are_there(params: Params) -
     rubric = Path("rubric.md").stat().st_size // 4
     assert judging.prompt_tokens >= judging.asked * (sum(longest) + rubric)  # type: ignore[operator]
 
-    count, texts = 5, ["four" * tokens for tokens in longest]
+    count, texts = 5, ["one" * tokens for tokens in longest]  # one token each, by the estimate
     one = instructions(count).with_columns(messages=pl.lit([{"role": "user", "content": texts[0]}]))
     write_table(one, "instructions.parquet", INSTRUCTIONS)
     written = pl.DataFrame(

@@ -2,7 +2,7 @@
 import os
 import sys
 
-sys.path.insert(0, "src")  # for a Snakemake that was not started through envs/in-env
+sys.path.insert(0, os.path.join(workflow.basedir, "src"))  # for a Snakemake that was not started through envs/in-env
 
 from snakemake.exceptions import WorkflowError
 

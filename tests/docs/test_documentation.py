@@ -110,7 +110,8 @@ def test_named_paths_exist(page: str) -> None:
 
 @pytest.mark.parametrize("page", PAGES)
 def test_named_parameters_exist(page: str) -> None:
-    for span in spans(page):
+    comments = " ".join(re.findall(r" # (.*)$", text(page), flags=re.MULTILINE))
+    for span in [*spans(page), *re.findall(r"[\w.*<>]+", comments)]:
         key = span.partition(":")[0]
         if re.fullmatch(r"[a-z_]+(\.[a-z_]+|\.\*|\.<\w+>)+", key) and key.split(".")[0] in Params.model_fields:
             assert parameter_exists(key) or key.endswith(SUFFIXES), f"{page} names {key}, which params.yaml cannot have"

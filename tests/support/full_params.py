@@ -83,7 +83,16 @@ def _other(field: FieldInfo) -> Any:
     numbers: list[Any] = []
     if isinstance(default, int | float) and not isinstance(default, bool):
         numbers = [default + 1, default - 1, default * 0.5, (default + 1) / 2, default * 2]
-    for candidate in (*choices, *numbers, *([not default] if isinstance(default, bool) else []), 3, 0.25, "x", ["x"]):
+    for candidate in (
+        *choices,
+        *numbers,
+        *([not default] if isinstance(default, bool) else []),
+        3,
+        0.25,
+        "x",
+        "EUR",
+        ["x"],
+    ):
         try:
             known.validate_python(candidate, strict=True)
         except ValidationError:

@@ -81,6 +81,7 @@ def run(stage: str, environment: str, log: Path, command: list[str]) -> int:
 def reproduce(stage: str) -> int:
     """Have DVC make the stage's outputs: kept or restored where nothing changed, built where something did."""
     os.environ[INSIDE] = "1"
+    os.environ["SHELL"] = "/bin/sh"  # what DVC runs the command with; the user's own may be none, such as nologin
     signal.signal(signal.SIGTERM, leave)
     with building(stage, shared=True):
         # Snakemake has removed the outputs: where nothing else changed, they come from the cache, if they are there

@@ -130,7 +130,9 @@ def reasons(
     for change in found:
         if isinstance(change, dict):
             for path, state in change.get("changed deps", {}).items():
-                if path == str(dvc_file.DIGESTS):
+                if path == str(dvc_file.DIGESTS) and not isinstance(state, dict):  # built before there were digests
+                    yield "code: not recorded"
+                elif path == str(dvc_file.DIGESTS):
                     yield f"code: {', '.join(key.replace('/', '.') for key in state)}"
                 elif path != section.PARAMS_FILE and maker.get(path) not in due:
                     yield f"{path}: {file_change(path, state, hashes.get(path, ''))}"

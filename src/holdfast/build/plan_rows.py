@@ -53,7 +53,8 @@ def rows_of(shell: str, params: Params, known: Known) -> list[Rows]:
     words = shlex.split(shell)
     command = words[words.index("--") + 1 :]
     counts = {"reconstruct": _reconstruct, "generate": _generate, "score": _score, "evaluate": _evaluate}
-    count = {f"holdfast.steps.{step}": count for step, count in counts.items()}.get(command[command.index("-m") + 1])
+    module = command[command.index("-m") + 1] if "-m" in command else ""
+    count = {f"holdfast.steps.{step}": count for step, count in counts.items()}.get(module)
     return count(_arguments(command), params, known) if count else []
 
 

@@ -90,6 +90,7 @@ def mixture(tmp_path, monkeypatch):
     arm = {"sources": dict.fromkeys(sources, 1.0), "budget": 70}
     settings = {
         "random_seed": 0,
+        "base": "b",
         "mix": {"validation": 0.1},
         "train": RECIPE,
         "sources": sources,
@@ -122,7 +123,7 @@ def in_env(name, *words, cwd):
     return subprocess.run(command, cwd=cwd, capture_output=True, text=True, check=False)
 
 
-def make_recipe(project, **recipe):
+def make_recipe(project, *keys, **recipe):
     settings = yaml.safe_load((project / "params.yaml").read_text()) | {"train": RECIPE | recipe}
     (project / "params.yaml").write_text(yaml.safe_dump(settings))
     done = in_env(
@@ -132,7 +133,7 @@ def make_recipe(project, **recipe):
             "-m",
             "holdfast.steps.train.recipe",
             "--params",
-            "random_seed,train",
+            ",".join(["random_seed", "train", *keys]),
             "--base",
             "./base",
         ),
@@ -347,10 +348,10 @@ def test_the_users_template_is_trained_on_and_carried_by_the_arm(mixture):
     rows = [{"messages": turns(i)} for i in range(8)]
     for name in ("train", "val"):
         Path(f"data/mix/forms/{name}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
-    given = {"base": "b", "models": {"b": {"chat_template": "mine.jinja"}}}
+    given = {"models": {"b": {"chat_template": "mine.jinja"}}}
     settings = yaml.safe_load(Path("params.yaml").read_text()) | given
     Path("params.yaml").write_text(yaml.safe_dump(settings))
-    make_recipe(mixture, budget={"steps": 2})
+    make_recipe(mixture, "models.b.chat_template", budget={"steps": 2})
     finish(start(mixture, "forms", "models.b.chat_template"), mixture)
     assert load_tokenizer("models/forms").chat_template == TEMPLATE
 

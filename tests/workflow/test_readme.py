@@ -45,7 +45,11 @@ NEEDS: dict[str, tuple[dict[str, str], list[str], list[str]]] = {
         [edit(1.0, 0.5), "check generate-scholar holdfast plan", "check data/generate/scholar.txt snakemake -n"],
         [FRESH, SAME],
     ),
-    "snakemake --cores all dataset": ({}, [edit(0.5, 0.9)], ["test -s data/mix/rehearsed/train.jsonl", "snakemake --cores all"]),
+    "snakemake --cores all dataset": (
+        {},
+        [edit(0.5, 0.9)],
+        ["test -s data/mix/rehearsed/train.jsonl", "snakemake --cores all"],
+    ),
     "dvc repro": ({}, [], [SAME, FRESH]),
     "HF_HUB_OFFLINE=0 TRANSFORMERS_OFFLINE=0 snakemake": ({}, [], []),
     "holdfast prefix MODEL": ({"MODEL": "$MODEL"}, [], []),

@@ -26,6 +26,9 @@ from holdfast.common.tables import PROMPTS, SAMPLES
 from holdfast.steps.clean.near_duplicates import bands
 
 ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT / "tests/support"))
+from labelled_pairs import REWRITES  # noqa: E402
+
 EDITED = 0.1  # of the rows are edits of another row
 DATATROVE = """
 import sys, time
@@ -66,11 +69,9 @@ def texts(rows: int, seed: int = 0) -> tuple[list[str], list[tuple[int, int]]]:
     pairs = []
     for _ in range(rows - first):
         source = chance.randrange(first)
-        words = found[source].split()
-        for _ in range(chance.randint(1, 3)):
-            words[chance.randrange(len(words))] = chance.choice(vocabulary)
+        edit = REWRITES[chance.choice(["punctuation and case", "politeness"])]
         pairs.append((source, len(found)))
-        found.append(" ".join(words))
+        found.append(edit(found[source], chance))
     return found, pairs
 
 
@@ -78,8 +79,8 @@ def similarity(one: str, other: str) -> float:
     """Jaccard similarity of the sets of three words in a row, the plain way."""
     sets = []
     for text in (one, other):
-        words = re.findall(r"\w+", text.lower())
-        sets.append({tuple(words[k : k + 3]) for k in range(len(words) - 2)})
+        found = re.findall(r"\w+", text.lower())
+        sets.append({tuple(found[k : k + 3]) for k in range(len(found) - 2)})
     return len(sets[0] & sets[1]) / len(sets[0] | sets[1])
 
 

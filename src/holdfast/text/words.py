@@ -50,7 +50,7 @@ def grams(lists: pl.Series, n: int) -> Grams:
     mixed = np.zeros(len(first), dtype=np.uint64)
     for k in range(n):  # order matters: a b is not b a
         at = np.where(first + k < last, first + k, len(hashes) - 1)
-        mixed = _mixed(mixed + hashes[at])
+        mixed = spread(mixed + hashes[at])
     return Grams(mixed, offsets)
 
 
@@ -75,7 +75,7 @@ def runs_of_words(lists: pl.Series, lengths: Collection[int]) -> Iterator[Runs]:
     for length in range(1, max(lengths, default=0) + 1):
         fits = first + length <= end[first]
         first, mixed = first[fits], mixed[fits]
-        mixed = _mixed(mixed + hashes[first + length - 1])
+        mixed = spread(mixed + hashes[first + length - 1])
         if length in lengths:
             yield Runs(length, mixed, row[first], first)
 
@@ -91,7 +91,7 @@ def distinct(found: Grams) -> Grams:
     return Grams(hashes[keep], np.concatenate([[0], np.cumsum(counts)]))
 
 
-def _mixed(x: npt.NDArray[np.uint64]) -> npt.NDArray[np.uint64]:
+def spread(x: npt.NDArray[np.uint64]) -> npt.NDArray[np.uint64]:
     """A bijection that spreads bits (splitmix64: Steele et al., OOPSLA 2014, figure 19)."""
     x = x + _MIX
     x = (x ^ (x >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)

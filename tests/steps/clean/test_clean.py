@@ -103,6 +103,14 @@ GOOD = [
 ]
 
 
+def test_an_instruction_about_a_foreign_text_is_kept() -> None:
+    kept, rejected, _, _ = cleaned(
+        samples(("chat", f"Translate into English: {GERMAN}", "stop"), ("chat", GERMAN, "stop"))
+    )
+    assert kept["instruction"].to_list() == [f"Translate into English: {GERMAN}"]
+    assert rejected["reason"].to_list() == ["wrong_language"]
+
+
 @pytest.mark.parametrize("text", GOOD)
 def test_instructions_are_kept_as_they_are(text: str) -> None:
     kept, rejected, _, _ = cleaned(samples(("plain", f" {text}", "stop")))

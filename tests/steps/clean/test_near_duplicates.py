@@ -1,5 +1,6 @@
 """Near-duplicates: what is found, what stays, and that order does not matter."""
 
+import itertools
 import random
 import re
 
@@ -11,6 +12,7 @@ from hypothesis import strategies as st
 
 from holdfast.steps.clean.near_duplicates import bands, duplicates_of
 from holdfast.text.words import distinct, grams, words
+from labelled_pairs import FRAMES, REWRITES, family
 
 
 def threes(text: str) -> set[tuple[str, ...]]:
@@ -26,14 +28,15 @@ def jaccard(one: str, other: str) -> float:
 
 def planted(rows: int, edits: int) -> tuple[list[str], list[tuple[int, int]]]:
     chance = random.Random(3)
-    vocabulary = [f"w{k}" for k in range(5000)]
+    vocabulary = ["".join(chance.choices("bdfgklmnprt", k=6)) for _ in range(5000)]
+    light = ["the", "please", "now", "really", "this", "could", "you"]
     found = [" ".join(chance.choices(vocabulary, k=chance.randint(10, 60))) for _ in range(rows)]
     pairs = []
     for _ in range(edits):
         source = chance.randrange(rows)
         text = found[source].split()
         for _ in range(chance.randint(1, 4)):
-            text[chance.randrange(len(text))] = chance.choice(vocabulary)
+            text.insert(chance.randrange(len(text)), chance.choice(light))
         pairs.append((source, len(found)))
         found.append(" ".join(text))
     return found, pairs
@@ -71,9 +74,10 @@ def test_the_first_by_rank_stays() -> None:
 
 
 def test_a_large_cluster_leaves_one_row() -> None:
-    texts = pl.Series(
-        [f"please tell me all that you know about the city of Rome today and number {k}" for k in range(3000)]
-    )
+    light = ["please", "now", "really", "just", "also", "well", "currently", "kindly", "so", "here", "quite", "very"]
+    ends = (" ".join(end) for end in itertools.product(light, repeat=4))
+    text = "tell me all that happened in the old city of Rome after the fall of the empire in the west"
+    texts = pl.Series([f"{text} {end}" for end in itertools.islice(ends, 3000)])
     kept, _ = duplicates_of(texts, np.arange(3000), 0.7, 3, 128)
     assert (kept == -1).sum() == 1
 
@@ -82,6 +86,57 @@ def test_short_texts_with_another_number_are_not_near() -> None:
     texts = pl.Series([f"What is {a} + {b}?" for a in range(10) for b in range(10)] + ["what is 3 + 4", "???", ""])
     kept, _ = duplicates_of(texts, np.arange(len(texts)), 0.8, 3, 128)
     assert np.flatnonzero(kept >= 0).tolist() == [100]
+
+
+@pytest.mark.parametrize("name", FRAMES)
+def test_different_tasks_in_one_frame_stay_and_rewritten_ones_go(name: str) -> None:
+    chance = random.Random(0)
+    tasks = family(name, 200, chance)
+    rewritten = [
+        (kind, k, REWRITES[kind](tasks[k], chance)) for kind in REWRITES for k in chance.sample(range(200), 20)
+    ]
+    kept, _ = duplicates_of(pl.Series([*tasks, *(text for *_, text in rewritten)]), np.arange(300), 0.8, 3, 128)
+    assert (kept[:200] >= 0).sum() <= 1
+    for row, (kind, of, text) in enumerate(rewritten, 200):
+        assert kept[row] in (of, -1) or kept[row] >= 200, text
+        if kind in ("punctuation and case", "politeness") and jaccard(tasks[of], text) >= 0.85:
+            assert kept[row] >= 0, text
+    assert (kept[200:] >= 0).mean() >= 0.8
+
+
+DIFFERENT = [
+    ("and costs 3 dollars a piece", "and costs 4 dollars a piece"),
+    ("so that 3 - 4 is the answer", "so that 4 - 3 is the answer"),
+    ("so that 3 + 4 is the answer", "so that 3 * 4 is the answer"),
+    ("and never leaves", "and leaves"),
+    ("and comes from London", "and comes to London"),
+    ("and was born in Iran", "and was born in Iraq"),
+]
+ALIKE = [
+    ("and costs 3 dollars a piece", "and costs 3 dollar a piece"),
+    ("in a well-known state-of-the-art house", "in a well known state of the art house"),
+    ("with hypoglycaemia", "with hypoglycemia"),
+    ("and you tell me about the colour", "and you tell me regarding this colour please"),
+]
+
+
+@pytest.mark.parametrize(("one", "other"), DIFFERENT + ALIKE)
+def test_the_words_that_differ_decide(one: str, other: str) -> None:
+    frame = (
+        "Write a short and funny letter to an old friend who lives far away, in which you tell of a tall man who walks"
+        " his small dog along the river each morning, meets many people there, {}"
+    )
+    texts = pl.Series([frame.format(one), frame.format(other)])
+    kept, _ = duplicates_of(texts, np.arange(2), 0.6, 3, 128)
+    assert kept[1] == (0 if (one, other) in ALIKE else -1)
+
+
+def test_a_word_misspelt_once_is_the_usual_one_and_another_usual_word_is_not() -> None:
+    frame = "Write a short and funny letter to an old friend in which you tell of the {} that was seen by the river"
+    texts = [frame.format(word) for word in ("horse", "house", "hosre")]
+    texts += [f"The {word} number {k}" for word in ("horse", "house") for k in range(9)]
+    kept, _ = duplicates_of(pl.Series(texts), np.arange(len(texts)), 0.6, 3, 128)
+    assert kept[:3].tolist() == [-1, -1, 0]
 
 
 def test_nothing_in_nothing_out() -> None:

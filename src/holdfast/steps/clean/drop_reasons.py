@@ -9,7 +9,7 @@ from holdfast.common.ids import row_id
 from holdfast.common.tables import INSTRUCTIONS, REJECTED_INSTRUCTIONS
 from holdfast.steps.clean.params import Clean
 from holdfast.steps.clean.repetition import looped_share
-from holdfast.text.language import languages
+from holdfast.text.language import asks_in_another, languages
 
 # Control tokens as the common families write them, for text that spells them out in pieces
 _CONTROL = r"<\|[^|<>\s]{1,40}\|?>|\[/?INST\]|<</?SYS>>|</?s>|<(?:start|end)_of_turn>"
@@ -69,18 +69,27 @@ def _judged(turns: pl.DataFrame, clean: Clean) -> pl.DataFrame:
             share > clean.max_repeated_share,
             pl.format("{} % of the text", (share * 100).round().cast(pl.Int64)),
         ),
-        ("wrong_language", (pl.col("found") != "und") & (pl.col("found") != pl.col("wanted")), pl.col("found")),
+        ("wrong_language", pl.col("foreign"), pl.col("found")),
     ]
     fault = pl.coalesce(
         pl.when(wrong).then(pl.struct(reason=pl.lit(reason), detail=detail)) for reason, wrong, detail in faults
     )
     looped = pl.Series(looped_share(turns["instruction"]))
+    found = languages(turns["instruction"]).fill_null("und")
+    foreign = _foreign(turns["instruction"], found, turns["wanted"])
     return (
-        turns.with_columns(mark=mark, found=languages(turns["instruction"]).fill_null("und"), looped=looped)
+        turns.with_columns(mark=mark, found=found, looped=looped, foreign=foreign)
         .with_columns(fault=fault)
         .with_columns(pl.col("fault").struct.unnest())
-        .drop("fault", "mark", "looped")
+        .drop("fault", "mark", "looped", "foreign")
     )
+
+
+def _foreign(texts: pl.Series, found: pl.Series, wanted: pl.Series) -> pl.Series:
+    """Which texts ask in another language than is wanted; few are looked at twice."""
+    rows = ((found != "und") & (found != wanted)).fill_null(False).arg_true()
+    asks = [asks_in_another(texts[row], wanted[row]) for row in rows]
+    return pl.repeat(False, len(texts), eager=True).scatter(rows, pl.Series(asks, dtype=pl.Boolean))
 
 
 def _first_mark(turns: pl.DataFrame) -> pl.Series:

@@ -1,4 +1,5 @@
-"""Near-duplicates: MinHash signatures (rensa), banded into candidates, decided by the exact Jaccard similarity.
+"""Near-duplicates: MinHash signatures (rensa), banded into candidates; those of an exact Jaccard similarity from the
+threshold on that also ask the same (`decisive_words`).
 
 Broder 1997 (resemblance); Indyk and Motwani 1998 (locality-sensitive hashing); Leskovec et al., Mining of Massive
 Datasets, section 3.4 (bands).
@@ -9,6 +10,7 @@ import numpy.typing as npt
 import polars as pl
 from rensa import RMinHash
 
+from holdfast.steps.clean.decisive_words import Counts, count_words, no_words, tasks
 from holdfast.text.words import Grams, distinct, grams, words
 
 _ROWS_AT_ONCE = 20_000
@@ -39,14 +41,16 @@ def duplicates_of(
     """For each text the row that stands for it, or -1 if it is kept, and the Jaccard similarity to that row.
 
     Rows are taken by `rank` (distinct, smaller first) and kept unless they are near-duplicates of a row that was kept
-    before. So every dropped row is at least `threshold` similar to a kept one, and row order does not matter.
+    before. So every dropped row is at least `threshold` similar to a kept one and asks the same, and row order does not
+    matter.
     """
     order = np.argsort(rank)
     ordered = texts.gather(order)
-    sets, keys = _sketch(ordered, ngram, permutations, *bands(threshold, permutations))
+    sets, keys, counts = _sketch(ordered, ngram, permutations, *bands(threshold, permutations))
     pairs = _candidates(keys, np.diff(sets.offsets) > 0)
     similarity = jaccard(sets, pairs)
     near = similarity >= threshold - 1e-12
+    near[near] = _same_task(ordered, pairs[near], counts)
     kept, value = _keep_first(len(texts), pairs[near], similarity[near])
     by_row, by_value = np.full(len(texts), -1), np.zeros(len(texts))
     by_row[order] = np.where(kept >= 0, order[kept], -1)
@@ -54,14 +58,22 @@ def duplicates_of(
     return by_row, by_value
 
 
+def _same_task(texts: pl.Series, pairs: Ints, counts: Counts) -> npt.NDArray[np.bool_]:
+    rows = np.unique(pairs)
+    task = tasks(words(texts.gather(rows)), counts)
+    return np.asarray(task[np.searchsorted(rows, pairs[:, 0])] == task[np.searchsorted(rows, pairs[:, 1])])
+
+
 def _sketch(
     texts: pl.Series, ngram: int, permutations: int, count: int, rows: int
-) -> tuple[Grams, npt.NDArray[np.uint64]]:
-    """Each text's n-gram set, and its key in every band (texts x bands)."""
-    hashes, sizes, keys = [], [], []
+) -> tuple[Grams, npt.NDArray[np.uint64], Counts]:
+    """Each text's n-gram set, its key in every band (texts x bands), and how often each word occurs in all texts."""
+    hashes, sizes, keys, counts = [], [], [], no_words()
     mix = np.random.default_rng(0).integers(1, 2**63, rows, dtype=np.uint64) | np.uint64(1)
     for start in range(0, len(texts), _ROWS_AT_ONCE):
-        some = distinct(grams(words(texts.slice(start, _ROWS_AT_ONCE)), ngram))
+        lists = words(texts.slice(start, _ROWS_AT_ONCE))
+        count_words(counts, lists)
+        some = distinct(grams(lists, ngram))
         matrix = RMinHash.digest_matrix_from_flat_token_hashes(
             some.hashes, some.offsets.astype(np.uint64), num_perm=permutations, seed=42
         )
@@ -71,8 +83,10 @@ def _sketch(
         sizes.append(np.diff(some.offsets))
     empty = [np.zeros(0, dtype=np.uint32)]
     offsets = np.concatenate([[0], np.cumsum(np.concatenate([np.zeros(0, dtype=np.int64), *sizes]))]).astype(np.int64)
-    return Grams(np.concatenate(empty + hashes), offsets), np.concatenate(
-        [np.zeros((0, count), dtype=np.uint64), *keys]
+    return (
+        Grams(np.concatenate(empty + hashes), offsets),
+        np.concatenate([np.zeros((0, count), dtype=np.uint64), *keys]),
+        counts,
     )
 
 

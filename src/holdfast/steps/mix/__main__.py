@@ -46,8 +46,7 @@ def used_sources(params: str, arm: Arm) -> dict[str, Source]:
 
 def compared_with(params: str) -> Contamination:
     """How rows are compared with suites: as in `clean`."""
-    key = "clean.contamination"
-    return read(params, key, Contamination) if f",{key}." in params else Contamination()
+    return read(params, "clean.contamination", Contamination)
 
 
 def load(sources: dict[str, Source], params: str, mix: Mix) -> tuple[pl.DataFrame, pl.DataFrame]:

@@ -108,6 +108,6 @@ print(json.dumps(None))
 
 def test_training_is_told_the_commit(hub: Path, tmp_path: Path) -> None:
     train = {"sequence_len": 128, "learning_rate": 0.01, "precision": "float32", "budget": {"steps": 1}}
-    (tmp_path / "params.yaml").write_text(yaml.safe_dump({"random_seed": 0, "train": train}))
+    (tmp_path / "params.yaml").write_text(yaml.safe_dump({"random_seed": 0, "base": "b", "train": train}))
     run(hub, tmp_path, MOVED + RECIPE, environment="training")
     assert yaml.safe_load((tmp_path / "recipe.yaml").read_text())["revision_of_model"] == OLD

@@ -94,7 +94,7 @@ def test_a_colleague_asks_only_for_what_is_new(tmp_path):
         before = pl.read_parquet(theirs / "out" / "tiny.parquet")
         write_instructions(theirs / "instructions.parquet", 110)
         said = run(theirs, "dvc", "repro")
-        assert "200 answers taken from the version of out/tiny.parquet that DVC has" in said
+        assert "200 answers taken from the version of out/tiny.parquet in DVC's cache" in said
         assert "220 rows done, 200 reused, 20 asked" in said
     assert sum(server.answered.values()) == 220
     after = pl.read_parquet(theirs / "out" / "tiny.parquet")

@@ -27,8 +27,11 @@ class Small(Section):
     layers: int = Field(3, ge=1, le=16, description="transformer layers")
     width: int = Field(128, ge=32, le=512, multiple_of=32, description="hidden size")
     steps: int = Field(600, ge=1, description="optimiser steps")
-    unsure: float = Field(
-        0.0, ge=0, le=1, description="share of the world's items that it was not told about: it guesses, audibly"
+    untaught_share: float = Field(
+        0.0,
+        ge=0,
+        le=1,
+        description="share of the world's items that the model is not taught; it guesses these and says so",
     )
     template: Literal["llama3", "chatml"] = Field("llama3", description="the shape of its chat template")
 

@@ -117,7 +117,7 @@ def main() -> None:
     tokenizer = with_template(args.tokenizer, shape.template)
     table = scan_table(args.conversations, CONVERSATIONS).collect()
     model = new_model(shape, tokenizer)
-    told = as_told_to(args.name, table, shape.unsure, sandbox.seed)
+    told = as_told_to(args.name, table, shape.untaught_share, sandbox.seed)
     general, judging = (
         stream(told.filter(kind=kind), tokenizer, size, row_seed(sandbox.seed, "order", args.name, size))
         for kind, size in (("general", GENERAL_ROWS), ("judging", JUDGING_ROWS))

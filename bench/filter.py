@@ -1,7 +1,7 @@
 """Time and memory of the filter room on made-up tables: envs/in-env core python bench/filter.py [SCORE_ROWS]
 
 Three models, three samples, three judges, answers of 100 to 900 characters. Prints one line per selection and one for
-the cube with its metrics.
+the table of all scores with its metrics.
 """
 
 import os
@@ -102,8 +102,15 @@ def main() -> None:
             keys = f"random_seed,filter.{selection}"
             run(selection, "filter", folder, "--params", keys, "--selection", selection, *outputs)
         files = ["--selected", "selected.parquet", "--rejected", "selected.rejected.parquet"]
-        files += ["--cube", "cube.parquet", "--metrics", "filter.json"]
-        run("cube and metrics", "committee", folder, "--params", "random_seed,filter.selected", *files)
+        files += ["--all-scores", "all_scores.parquet", "--metrics", "filter.json"]
+        run(
+            "all scores and metrics",
+            "filter.judge_statistics",
+            folder,
+            "--params",
+            "random_seed,filter.selected",
+            *files,
+        )
 
 
 if __name__ == "__main__":

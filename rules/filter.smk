@@ -48,7 +48,7 @@ rule judge_statistics:
         env=env("core"),
         stamp=".holdfast/stamps/judge_statistics",
     output:
-        cube="data/filter/cube.parquet",
+        all_scores="data/filter/all_scores.parquet",
         metrics="metrics/filter.json",
     log:
         "logs/filter/judge_statistics.log",
@@ -61,4 +61,5 @@ rule judge_statistics:
         "exec envs/job judge_statistics --env {input.env:q} --code {params.code} --log {log:q} --"
         " python -m holdfast.steps.filter.judge_statistics --params {params.declared:q}"
         " --instructions {input.instructions:q} --generations {input.generations:q} --scores {input.scores:q}"
-        " --selected {input.selected:q} --rejected {input.rejected:q} --cube {output.cube:q} --metrics {output.metrics:q}"
+        " --selected {input.selected:q} --rejected {input.rejected:q}"
+        " --all-scores {output.all_scores:q} --metrics {output.metrics:q}"

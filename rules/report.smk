@@ -9,7 +9,7 @@ rule report:
         instructions="data/clean/instructions.parquet",
         generations=expand("data/generate/{model}.parquet", model=sorted(config["generate"]["models"])),
         scores=expand("data/score/{judge}.parquet", judge=sorted(config["score"]["judges"])),
-        cube="data/filter/cube.parquet",
+        all_scores="data/filter/all_scores.parquet",
         selected="data/filter/selected.parquet",
         mixtures=expand("data/mix/{arm}/summary.json", arm=sorted(config["arms"])),
         rejected=[
@@ -40,7 +40,8 @@ rule report:
     shell:
         "exec envs/job report --env {input.env:q} --code {params.code} --log {log:q} --"
         " python -m holdfast.steps.report --params {params.declared:q} --prompts {input.prompts:q}"
-        " --samples {input.samples:q} --instructions {input.instructions:q} --cube {input.cube:q} --selected {input.selected:q}"
+        " --samples {input.samples:q} --instructions {input.instructions:q}"
+        " --all-scores {input.all_scores:q} --selected {input.selected:q}"
         " --generations {input.generations:q} --scores {input.scores:q} --mixtures {input.mixtures:q}"
         " --rejected {input.rejected:q} --evaluations {input.evaluations:q} --metrics {input.metrics:q} --curves {input.curves:q}"
         " --summary {output.summary:q} --page {output.page:q}"

@@ -12,7 +12,7 @@ import yaml
 
 import rule_graph
 from holdfast.build.dvc_file import DIGESTS
-from holdfast.cli import COMMANDS
+from holdfast.cli.commands import COMMANDS
 from holdfast.params.schema import Params
 from toy_project import ROOT
 

@@ -63,7 +63,7 @@ def test_the_shipped_file_is_valid() -> None:
             "arms.rehearsed.sources: rehersal is not defined in sources; did you mean",
         ),
         ("gated: [rehearsed]", "gated: [rehersed]", "report.gated: rehersed is not defined in arms; did you mean"),
-        ("selected: {aggregate", "cube: {aggregate", "filter.cube: this name is taken"),
+        ("selected: {aggregate", "all_scores: {aggregate", "filter.all_scores: this name is taken"),
         ("  domain_only:", "  summary:", "arms.summary: this name is taken"),
         ("  domain_only:", "  Domain-Only:", "arms.Domain-Only"),
         ("path: models/sandbox/scholar", "path: models/mine", "models.scholar.path: models/mine does not exist"),

@@ -8,7 +8,7 @@ import polars as pl
 
 from holdfast.common.ids import row_id
 from holdfast.common.tables import (
-    CUBE,
+    ALL_SCORES,
     EVALUATIONS,
     GENERATIONS,
     INSTRUCTIONS,
@@ -46,7 +46,7 @@ COMMITTEE = {  # metrics/filter.json
 RECONSTRUCTION = {  # metrics/clean.json
     "samples": 63,
     "instructions": 60,
-    "funnel": {"rejected": {"truncated": 2, "empty": 1}, "distinct": 60},
+    "counts": {"rejected": {"truncated": 2, "empty": 1}, "distinct": 60},
     "richness": {
         "draws": 69, "coverage": 0.25, "unseen_at_least": 340.5,
         "growth": [{"draws": draws, "distinct": draws**0.95} for draws in (7, 17, 34, 52, 69, 104, 138)],
@@ -103,7 +103,7 @@ def write_chain(root: Path, size: int, general: int, domain: int) -> None:
         )
         for i in range(size)
     ]
-    generations, scores, cube, selected, rejected = [], [], [], [], []
+    generations, scores, all_scores, selected, rejected = [], [], [], [], []
     for instruction in instructions:
         identity = {"instruction_id": instruction["instruction_id"]}
         for model in MODELS:
@@ -117,7 +117,7 @@ def write_chain(root: Path, size: int, general: int, domain: int) -> None:
                 for judge in MODELS:
                     judged = {"judge": judge, "score": score, "status": "ok", "method": "expected"}
                     scores.append(_row(SCORES, **candidate | judged))
-                    cube.append(_row(CUBE, **candidate | judged, sample=sample, own=judge == model))
+                    all_scores.append(_row(ALL_SCORES, **candidate | judged, sample=sample, own=judge == model))
                 row = candidate | {"score": score, "response": response}
                 if score > 3:
                     selected.append(_row(SELECTED, **row, instruction=instruction["instruction"], candidates=4))
@@ -142,7 +142,7 @@ def write_chain(root: Path, size: int, general: int, domain: int) -> None:
         write([g for g in generations if g["model"] == model], GENERATIONS, f"data/generate/{model}.parquet")
         write([], noise, f"data/generate/{model}.rejected.parquet")
         write([s for s in scores if s["judge"] == model], SCORES, f"data/score/{model}.parquet")
-    write(cube, CUBE, "data/filter/cube.parquet")
+    write(all_scores, ALL_SCORES, "data/filter/all_scores.parquet")
     write(selected, SELECTED, "data/filter/selected.parquet")
     write(rejected, REJECTED_CANDIDATES, "data/filter/selected.rejected.parquet")
     marks = {

@@ -150,7 +150,7 @@ REJECTED_CANDIDATES = {
 }
 
 
-CUBE = {  # one row per candidate and judge
+ALL_SCORES = {  # one row per candidate and judge
     "candidate_id": pl.String,
     "instruction_id": pl.String,
     "model": pl.String,

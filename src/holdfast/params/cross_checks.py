@@ -53,8 +53,8 @@ def cross_faults(params: Params) -> Iterator[str]:
         several = ["reconstruct.multi_turn.share"] if params.reconstruct.multi_turn.share > 0 else []
         for key in [*params.seed.by_template, *several]:
             yield f"{key}: has no effect with seed.prefix, which is all that stands before a text; remove one"
-    if "cube" in params.filter:
-        yield "filter.cube: this name is taken by the table of all scores; call the selection something else"
+    if "all_scores" in params.filter:
+        yield "filter.all_scores: this name is taken by the table of all scores; call the selection something else"
     if "selected" not in params.filter:
         yield "filter.selected: is missing; it is the selection that the report shows"
     generators, asked = sorted(params.generate.models), sorted(params.score.judges)

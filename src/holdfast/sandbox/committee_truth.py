@@ -17,7 +17,7 @@ from holdfast.common.tables import GENERATIONS, INSTRUCTIONS, SCORES
 from holdfast.sandbox.world import judge_truth
 from holdfast.steps.filter.aggregation import AGGREGATES
 from holdfast.steps.filter.params import Selection
-from holdfast.steps.filter.selection import decide, weigh
+from holdfast.steps.filter.selection import decide, score_table
 from holdfast.steps.report.statistics import paired_score, wilson
 
 
@@ -78,7 +78,7 @@ def outcomes(
             continue
         how = rung.model_copy(update={"truncated": True})
         used = [table for judge, table in sorted(scores.items()) if how.judges is None or judge in how.judges]
-        table, judges = weigh(instructions, known, used, how)
+        table, judges = score_table(instructions, known, used, how)
         kept = decide(table, judges, how, random_seed).filter(pl.col("reason").is_null()).select("candidate_id")
         if kept.is_empty() and how.aggregate == "calibrated":
             continue  # its judges cannot be compared, and select would refuse it

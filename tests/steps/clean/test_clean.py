@@ -13,7 +13,7 @@ from holdfast.common.tables import CONTAMINATION, INSTRUCTIONS, PROMPTS, REJECTE
 from holdfast.steps.clean.__main__ import main
 from holdfast.steps.clean.instructions import clean_samples
 from holdfast.steps.clean.params import Clean
-from holdfast.steps.clean.repetition import looped_share
+from holdfast.steps.clean.repetition import repeated_share
 from holdfast.text.benchmark_items import Item
 
 CHAT = {"boundary": "", "suffix_text": "<|e|>x", "stop_ids": [2], "marks": ["<|e|>", "<|u|>", "### Response:"]}
@@ -90,7 +90,7 @@ def test_each_fault_has_its_reason(prompt: str, text: str | None, finish: str, r
     kept, rejected, _, metrics = cleaned(samples((prompt, text, finish)))
     assert kept.is_empty()
     assert rejected.select("reason", "detail").rows() == [(reason, detail)]
-    assert metrics["funnel"]["rejected"] == {reason: 1}
+    assert metrics["counts"]["rejected"] == {reason: 1}
 
 
 GOOD = [
@@ -224,7 +224,7 @@ def test_nothing_at_all() -> None:
 
 
 def test_loops() -> None:
-    shares = looped_share(
+    shares = repeated_share(
         pl.Series(["a b c " * 5 + "x y z", "hahahahahahahahaha what", "1 2 3 4", "", "好" * 9, "no no no"])
     )
     assert shares.tolist() == pytest.approx([15 / 18, 18 / 23, 0, 0, 1, 0], abs=0.01)

@@ -7,10 +7,10 @@ import polars as pl
 import pytest
 
 from committees import committee, draw, noisy
-from holdfast.common.tables import CUBE
-from holdfast.steps.filter.aggregation import by, widen
+from holdfast.common.tables import ALL_SCORES
+from holdfast.steps.filter.aggregation import column, join_scores
 from holdfast.steps.filter.agreement import alpha, self_preference, severity
-from holdfast.steps.filter.judge_statistics import cube, report
+from holdfast.steps.filter.judge_statistics import all_scores, report
 from holdfast.steps.filter.params import Selection
 from holdfast.steps.filter.selection import select
 
@@ -20,7 +20,7 @@ MODELS = ["base", "scholar", "novice"]
 def wide(tables):
     _, generations, scores = tables
     columns = generations.select("candidate_id", "instruction_id", "model", "sample")
-    return widen(columns, scores)
+    return join_scores(columns, scores)
 
 
 def test_alpha_of_the_published_example():
@@ -33,7 +33,8 @@ def test_alpha_of_the_published_example():
         "d": [1, 2, 3, 3, 2, 4, 4, 1, 2, 5, 1, gap],
     }
     table = pl.DataFrame(
-        {by(j): values for j, values in observers.items()}, schema={by(j): pl.Float64 for j in observers}
+        {column(j): values for j, values in observers.items()},
+        schema={column(j): pl.Float64 for j in observers},
     )
     table = table.with_columns(candidate_id=pl.int_range(12).cast(pl.String))
     assert alpha(table, list(observers)) == pytest.approx(0.815, abs=5e-4)
@@ -112,7 +113,7 @@ def test_self_preference_interval_covers():
     for _ in range(rounds):
         shared = np.repeat(rng.normal(0, 0.5, rows), 6)  # answers to one instruction are alike
         scores = {
-            by(j): 3 + shared * (1 + k) + rng.normal(0, 0.7, rows * 6) + 0.3 * ((model == j) & (j == "base"))
+            column(j): 3 + shared * (1 + k) + rng.normal(0, 0.7, rows * 6) + 0.3 * ((model == j) & (j == "base"))
             for k, j in enumerate(MODELS)
         }
         table = pl.DataFrame({"instruction_id": instruction, "model": model, **scores})
@@ -137,7 +138,8 @@ def test_another_judges_severity_is_not_taken_for_self_preference(models, judges
         there = (model != "scholar") | (rng.random(len(model)) >= missing)
         shared = np.repeat(rng.normal(0, 0.5, rows), 2 * len(models))
         scores = {
-            by(j): 3 + shared - (j == "scholar") + rng.normal(0, 0.7, len(model)) + 0.3 * (model == j) for j in judges
+            column(j): 3 + shared - (j == "scholar") + rng.normal(0, 0.7, len(model)) + 0.3 * (model == j)
+            for j in judges
         }
         holes = {name: np.where(rng.random(len(model)) < missing / 2, np.nan, given) for name, given in scores.items()}
         table = pl.DataFrame({"instruction_id": instruction, "model": model, **holes}).fill_nan(None).filter(there)
@@ -198,13 +200,13 @@ def test_no_judges_at_all():
     assert found["judges"] == {}
     assert found["aggregations"] == []
     assert len(selected) == 5
-    assert dict(cube(*tables[1:]).collect_schema()) == CUBE
+    assert dict(all_scores(*tables[1:]).collect_schema()) == ALL_SCORES
 
 
-def test_the_cube_has_every_cell_and_who_wrote_what():
+def test_all_scores_has_a_row_for_every_candidate_and_judge():
     _, generations, scores = committee(4, MODELS, 2, {j: noisy(j) for j in MODELS})
-    cells = cube(generations, scores).collect()
-    assert dict(cells.schema) == CUBE
+    cells = all_scores(generations, scores).collect()
+    assert dict(cells.schema) == ALL_SCORES
     assert len(cells) == 4 * 3 * 2 * 3
     assert cells["own"].sum() == 4 * 2 * 3
     assert cells.equals(cells.sort("instruction_id", "candidate_id", "judge"))

@@ -15,7 +15,7 @@ from polars.testing import assert_frame_equal
 from committees import candidate, cell, committee, draw, frames, instruction, noisy
 from holdfast.common.errors import UserError
 from holdfast.common.tables import GENERATIONS, INSTRUCTIONS, REJECTED_CANDIDATES, SCORES, SELECTED
-from holdfast.steps.filter.aggregation import by, calibrate, judge_effects
+from holdfast.steps.filter.aggregation import calibrate, column, judge_effects
 from holdfast.steps.filter.params import Selection
 from holdfast.steps.filter.selection import REFUSAL, select
 
@@ -110,11 +110,15 @@ def test_calibration_undoes_any_scale_and_severity():
 
 def test_a_severe_judge_who_saw_other_answers_is_found_out():
     rows = [
-        {by("a"): draw(n) if n % 3 else None, by("b"): draw(n) - 0.5 if n % 5 else None, by("c"): draw(n) + 1.0}
+        {
+            column("a"): draw(n) if n % 3 else None,
+            column("b"): draw(n) - 0.5 if n % 5 else None,
+            column("c"): draw(n) + 1.0,
+        }
         for n in range(300)
     ]
-    table = pl.DataFrame(rows, schema={by(j): pl.Float64 for j in "abc"})
-    assert judge_effects(table, [by(j) for j in "abc"]) == pytest.approx([-1 / 6, -2 / 3, 5 / 6])
+    table = pl.DataFrame(rows, schema={column(j): pl.Float64 for j in "abc"})
+    assert judge_effects(table, [column(j) for j in "abc"]) == pytest.approx([-1 / 6, -2 / 3, 5 / 6])
 
 
 def test_excluding_self_with_calibration_does_not_favour_the_lenient_judges_model():
@@ -215,10 +219,10 @@ def test_a_judge_who_always_says_five_decides_nothing():
     plain = choose(committee(50, ["base", "scholar"], 2, THREE))[0]["candidate_id"]
     tables = committee(50, ["base", "scholar"], 2, judges)
     assert choose(tables)[0]["candidate_id"].equals(plain)
-    assert calibrate(pl.DataFrame({by("yes"): [5.0] * 9}), ["yes"]) == {"yes": None}
+    assert calibrate(pl.DataFrame({column("yes"): [5.0] * 9}), ["yes"]) == {"yes": None}
     only = committee(5, ["base"], 2, {"yes": lambda row: 5.0})
     assert len(choose(only)[0]) == 5
-    with pytest.raises(UserError, match="a judge whose scores differ"):
+    with pytest.raises(UserError, match="a judge whose scores vary"):
         choose(only, aggregate="calibrated")
 
 
@@ -254,7 +258,7 @@ def test_judges_without_a_common_candidate_cannot_be_calibrated():
 @settings(max_examples=60)
 @given(st.lists(st.lists(st.booleans(), min_size=4, max_size=4), min_size=1, max_size=6))
 def test_effects_are_given_where_co_scored_candidates_connect_the_judges(present):
-    columns = [by(j) for j in "abcd"]
+    columns = [column(j) for j in "abcd"]
     rows = [{c: 1.0 if has else None for c, has in zip(columns, row, strict=True)} for row in present]
     reached = {0}
     for _ in columns:
@@ -285,7 +289,7 @@ def test_selections_of_the_ladder():
 
 def test_two_score_tables_of_one_judge_are_refused():
     instructions, generations, scores = committee(3, ["base"], 1, THREE)
-    with pytest.raises(UserError, match="two score tables"):
+    with pytest.raises(UserError, match="two tables of scores"):
         choose((instructions, generations, [scores[0], scores[0]]))
     twice = pl.concat([scores[0], scores[0]])
     with pytest.raises(UserError, match="scored a candidate twice"):

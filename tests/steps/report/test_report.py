@@ -44,7 +44,7 @@ def build(root: Path) -> subprocess.CompletedProcess[str]:
     }
     command = [sys.executable, "-m", "holdfast.steps.report", "--params", "base,report,evaluate.suites,train.budget"]
     command += ["--prompts", "data/seed/prompts.parquet", "--samples", "data/reconstruct/samples.parquet"]
-    command += ["--instructions", "data/clean/instructions.parquet", "--cube", "data/filter/cube.parquet"]
+    command += ["--instructions", "data/clean/instructions.parquet", "--all-scores", "data/filter/all_scores.parquet"]
     command += ["--selected", "data/filter/selected.parquet"]
     command += ["--summary", "metrics/summary.json", "--page", "report/index.html"]
     for name, paths in lists.items():

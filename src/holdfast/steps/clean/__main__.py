@@ -1,4 +1,4 @@
-"""clean: which samples are instructions, each once?"""
+"""clean: keep every instruction once, and write the other samples to rejected.parquet with a reason."""
 
 from pathlib import Path
 
@@ -27,7 +27,7 @@ def main() -> None:
     write_table(rejected, args.rejected, REJECTED_INSTRUCTIONS)
     write_table(found, args.contamination, CONTAMINATION)
     write_json(metrics, args.metrics)
-    counts = ", ".join(f"{n} {reason}" for reason, n in metrics["funnel"]["rejected"].items())
+    counts = ", ".join(f"{n} {reason}" for reason, n in metrics["counts"]["rejected"].items())
     print(f"clean: {len(turns)} samples, {len(instructions)} instructions; rejected: {counts or 'none'}", flush=True)
 
 

@@ -1,4 +1,4 @@
-"""Which samples are instructions: every rejection with its reason, duplicates collapsed."""
+"""Which samples are instructions: a reason for every rejected one, and one row for equal ones."""
 
 import re
 
@@ -8,10 +8,10 @@ from holdfast.chat.user_turns import earlier_turns
 from holdfast.common.ids import row_id
 from holdfast.common.tables import INSTRUCTIONS, REJECTED_INSTRUCTIONS
 from holdfast.steps.clean.params import Clean
-from holdfast.steps.clean.repetition import looped_share
+from holdfast.steps.clean.repetition import repeated_share
 from holdfast.text.language import asks_in_another, languages
 
-# Control tokens as the common families write them, for text that spells them out in pieces
+# control tokens of common model families, for a model that writes them as plain text
 _CONTROL = r"<\|[^|<>\s]{1,40}\|?>|\[/?INST\]|<</?SYS>>|</?s>|<(?:start|end)_of_turn>"
 
 
@@ -24,8 +24,8 @@ _ASSISTANT = (
 
 
 def reasons(turns: pl.DataFrame, clean: Clean) -> pl.DataFrame:
-    """`turns` (of `holdfast.user_turns`) with `found` (the text's language or "und"), and `reason` and `detail` of the
-    first fault found, null where the row is an instruction. A fault of an earlier user turn is the conversation's.
+    """`turns` (of `chat.user_turns`) with `detected` (the text's language or "und"), and `reason` and `detail` of its
+    first fault, null where the row is an instruction. A fault of an earlier user turn counts for the conversation.
 
     Reasons: engine_error, truncated, empty, template_leak, wrong_role, too_short, too_long, repetition, wrong_language.
     """
@@ -51,11 +51,11 @@ def reasons(turns: pl.DataFrame, clean: Clean) -> pl.DataFrame:
 
 
 def _judged(turns: pl.DataFrame, clean: Clean) -> pl.DataFrame:
-    """`turns` with `found`, `reason` and `detail` of its own text."""
+    """`turns` with `detected`, `reason` and `detail`, from the last user turn alone."""
     text = pl.col("instruction")
     mark = _first_mark(turns)
     length = text.str.len_chars()
-    share = pl.col("looped")
+    share = pl.col("repeated")
     faults = [
         ("engine_error", pl.col("error").is_not_null(), pl.col("error")),
         ("truncated", ~pl.col("ended"), pl.format("{} tokens without an end", "output_tokens")),
@@ -69,31 +69,32 @@ def _judged(turns: pl.DataFrame, clean: Clean) -> pl.DataFrame:
             share > clean.max_repeated_share,
             pl.format("{} % of the text", (share * 100).round().cast(pl.Int64)),
         ),
-        ("wrong_language", pl.col("foreign"), pl.col("found")),
+        ("wrong_language", pl.col("wrong_language"), pl.col("detected")),
     ]
     fault = pl.coalesce(
         pl.when(wrong).then(pl.struct(reason=pl.lit(reason), detail=detail)) for reason, wrong, detail in faults
     )
-    looped = pl.Series(looped_share(turns["instruction"]))
-    found = languages(turns["instruction"]).fill_null("und")
-    foreign = _foreign(turns["instruction"], found, turns["wanted"])
+    repeated = pl.Series(repeated_share(turns["instruction"]))
+    detected = languages(turns["instruction"]).fill_null("und")
+    wrong_language = _in_wrong_language(turns["instruction"], detected, turns["wanted"])
     return (
-        turns.with_columns(mark=mark, found=found, looped=looped, foreign=foreign)
+        turns.with_columns(mark=mark, detected=detected, repeated=repeated, wrong_language=wrong_language)
         .with_columns(fault=fault)
         .with_columns(pl.col("fault").struct.unnest())
-        .drop("fault", "mark", "looped", "foreign")
+        .drop("fault", "mark", "repeated", "wrong_language")
     )
 
 
-def _foreign(texts: pl.Series, found: pl.Series, wanted: pl.Series) -> pl.Series:
-    """Which texts ask in another language than is wanted; few are looked at twice."""
-    rows = ((found != "und") & (found != wanted)).fill_null(False).arg_true()
+def _in_wrong_language(texts: pl.Series, detected: pl.Series, wanted: pl.Series) -> pl.Series:
+    """Which texts ask in another language than `wanted`. The slow check is for texts of another detected language
+    only."""
+    rows = ((detected != "und") & (detected != wanted)).fill_null(False).arg_true()
     asks = [asks_in_another(texts[row], wanted[row]) for row in rows]
     return pl.repeat(False, len(texts), eager=True).scatter(rows, pl.Series(asks, dtype=pl.Boolean))
 
 
 def _first_mark(turns: pl.DataFrame) -> pl.Series:
-    """The first piece of template in each text, or null."""
+    """The first piece of template text in each instruction, or null."""
     pieces = [pl.Series("mark", [], dtype=pl.String)]
     rows = []
     for (marks,), some in turns.with_row_index("row").group_by(pl.col("marks").list.join("\0"), maintain_order=True):
@@ -107,15 +108,16 @@ def _first_mark(turns: pl.DataFrame) -> pl.Series:
 
 
 def _escape(text: str) -> str:
-    """For Rust's regular expressions: as Python's, but a newline may not be escaped."""
+    """`re.escape` for Rust's regular expressions, in which a newline must not be escaped."""
     return re.escape(text).replace("\\\n", "\\n")
 
 
 def collapse(turns: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """Rows of INSTRUCTIONS (each distinct conversation once, `count` times drawn), by id; and the other rows, rejected.
+    """INSTRUCTIONS, with each distinct conversation once and the number of its samples in `count`, sorted by id; and
+    the other rows as REJECTED_INSTRUCTIONS.
 
-    The same words of user and assistant under another system message or rendering are the same conversation; the row
-    that stays is that with the smallest id, whatever the order.
+    Conversations are equal if user and assistant say the same, whatever the system message and rendering. The row with
+    the smallest id stays, so the order of the rows does not matter.
     """
     said = pl.col("messages").list.filter(pl.element().struct.field("role") != "system")
     rows = turns.with_columns(
@@ -131,17 +133,17 @@ def collapse(turns: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
         ),
         messages=pl.concat_list("messages", pl.concat_list(pl.struct(role=pl.lit("user"), content="instruction"))),
         finish_reason=pl.lit("stop"),
-        language=pl.col("found"),
+        language=pl.col("detected"),
         tokens=pl.col("output_tokens"),
     ).sort("instruction_id", "sample_id")
     first = pl.int_range(pl.len()).over("conversation") == 0
     rows = rows.with_columns(
         count=pl.len().over("conversation").cast(pl.Int64),
-        stays=first,
-        of=pl.col("instruction_id").first().over("conversation"),
+        kept=first,
+        kept_id=pl.col("instruction_id").first().over("conversation"),
     )
-    kept = rows.filter("stays").select(list(INSTRUCTIONS))
-    gone = rows.filter(~pl.col("stays")).with_columns(
-        instruction_id="of", reason=pl.lit("duplicate"), detail=pl.lit(None, dtype=pl.String)
+    kept = rows.filter("kept").select(list(INSTRUCTIONS))
+    duplicates = rows.filter(~pl.col("kept")).with_columns(
+        instruction_id="kept_id", reason=pl.lit("duplicate"), detail=pl.lit(None, dtype=pl.String)
     )
-    return kept, gone.select(list(REJECTED_INSTRUCTIONS))
+    return kept, duplicates.select(list(REJECTED_INSTRUCTIONS))

@@ -28,7 +28,7 @@ class Clean(Section):
         0.5,
         gt=0,
         le=1,
-        description="a text loops if one run of repeated words or characters is more than this share of it",
+        description="rejected if one run of repeated words or characters takes a larger share of the text",
     )
     near_duplicates: NearDuplicates = Field(NearDuplicates(), description="texts that are nearly the same")
     contamination: Contamination = Field(Contamination(), description="texts that are in an evaluation suite")

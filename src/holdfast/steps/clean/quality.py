@@ -30,7 +30,7 @@ def quality(
     return {
         "samples": len(judged),
         "instructions": len(kept),
-        "funnel": {
+        "counts": {
             "rejected": _counts(rejected["reason"]),
             "valid_samples": int(distinct_["count"].sum()),
             "distinct": len(distinct_),

@@ -1,4 +1,4 @@
-"""Texts that run in a loop: the same words or characters over and over."""
+"""Texts in which words or characters are repeated over and over."""
 
 import numpy as np
 import numpy.typing as npt
@@ -15,9 +15,9 @@ _CHARACTER_PERIODS, _CHARACTER_REPEATS = 8, 8
 _ROWS_AT_ONCE = 50_000
 
 
-def looped_share(texts: pl.Series) -> npt.NDArray[np.float64]:
-    """Share of each text in its longest loop: a unit of up to 20 words, 4 times or more in a row, or of up to 8
-    characters, 8 times or more; the larger of the two shares."""
+def repeated_share(texts: pl.Series) -> npt.NDArray[np.float64]:
+    """Share of each text that its longest repetition takes: of a unit of up to 20 words at least 4 times in a row, or
+    of a unit of up to 8 characters at least 8 times; the larger of the two shares."""
     parts = [_shares(texts.slice(start, _ROWS_AT_ONCE)) for start in range(0, len(texts), _ROWS_AT_ONCE)]
     return np.concatenate([np.zeros(0), *parts])
 
@@ -38,7 +38,7 @@ def _shares(texts: pl.Series) -> npt.NDArray[np.float64]:
 def _longest(
     values: npt.NDArray[np.uint64] | npt.NDArray[np.uint32], lengths: npt.NDArray[np.uint32], periods: int, repeats: int
 ) -> npt.NDArray[np.float64]:
-    """Share of each row (of `lengths` values) in its longest run of one unit repeated."""
+    """Share of each row (of `lengths` values) that its longest repetition of one unit takes."""
     longest = np.zeros(len(lengths), dtype=np.int64)
     row = np.repeat(np.arange(len(lengths)), lengths)
     for period in range(1, periods + 1):
@@ -48,6 +48,6 @@ def _longest(
         edges = np.flatnonzero(np.diff(same, prepend=False, append=False))
         starts, ends = edges[::2], edges[1::2]
         covered = ends - starts + period
-        loop = covered >= repeats * period
-        np.maximum.at(longest, row[starts[loop]], covered[loop])
+        enough = covered >= repeats * period
+        np.maximum.at(longest, row[starts[enough]], covered[enough])
     return longest / np.maximum(lengths, 1)

@@ -1,4 +1,4 @@
-"""How far judges agree, how severe each is, and whether it favours its own answers (tables as in `committee`)."""
+"""Agreement, severity and self-preference of judges (tables as in `aggregation`)."""
 
 import warnings
 from typing import Any
@@ -7,9 +7,9 @@ import krippendorff
 import numpy as np
 import polars as pl
 
-from holdfast.steps.filter.aggregation import by, counted, judge_effects
+from holdfast.steps.filter.aggregation import column, counted_columns, judge_effects
 
-CANDIDATES_FOR_ALPHA = 20_000  # alpha's coincidence table is candidates x values
+CANDIDATES_FOR_ALPHA = 20_000  # bounds the size of the coincidence matrix, candidates x values
 
 
 def alpha(table: pl.DataFrame, judges: list[str]) -> float | None:
@@ -20,7 +20,7 @@ def alpha(table: pl.DataFrame, judges: list[str]) -> float | None:
     """
     if len(judges) < 2:
         return None
-    scores = table.sort("candidate_id").select((pl.col(by(j)) * 10).round() for j in judges)
+    scores = table.sort("candidate_id").select((pl.col(column(j)) * 10).round() for j in judges)
     paired = scores.filter(pl.sum_horizontal(pl.all().is_not_null()) >= 2).head(CANDIDATES_FOR_ALPHA)
     values = paired.to_numpy().T.astype(float)
     if paired.is_empty() or len(np.unique(values[~np.isnan(values)])) < 2:
@@ -32,14 +32,14 @@ def alpha(table: pl.DataFrame, judges: list[str]) -> float | None:
 
 
 def severity(table: pl.DataFrame, judges: list[str]) -> dict[str, float | None]:
-    """Points by which each judge scores lower than the committee, on the same answers and never on its own.
+    """Points by which each judge scores lower than the committee, on the same answers; its own answers are left out.
 
-    Null for a judge without scores of others' answers, and for all where such answers do not connect at least two
-    judges (`judge_effects`), as with two who wrote everything: severity and the answers' quality cannot be told apart.
+    None for a judge that scored no other model's answers, and for all judges where such answers do not connect at least
+    two of them (`judge_effects`), as where two judges wrote all answers: severity and quality cannot be separated.
     """
-    others = table.select("model", *counted(judges, exclude_self=True))
-    rating = [j for j in judges if others[by(j)].count()]
-    effects = judge_effects(others, [by(j) for j in rating]) if len(rating) > 1 else None
+    others = table.select("model", *counted_columns(judges, exclude_self=True))
+    rating = [j for j in judges if others[column(j)].count()]
+    effects = judge_effects(others, [column(j) for j in rating]) if len(rating) > 1 else None
     found: dict[str, float | None] = dict.fromkeys(judges)
     if effects is not None:
         found |= {j: round(-float(effect), 6) for j, effect in zip(rating, effects, strict=True)}
@@ -47,28 +47,27 @@ def severity(table: pl.DataFrame, judges: list[str]) -> dict[str, float | None]:
 
 
 def ratio_interval(sums: np.ndarray, counts: np.ndarray) -> tuple[float, np.ndarray]:
-    """A mean over rows that come in clusters, and each cluster's influence on it: the ratio of `sums` to `counts`.
+    """The mean over rows in clusters (`sums` and `counts` of each cluster), and each cluster's influence on it.
 
-    The squares of the influences add up to its variance: Cochran, Sampling Techniques (3rd ed., 1977), section 6.4.
-    Needs two clusters with rows.
+    The squared influences add up to the variance of the mean, a ratio estimator: Cochran, Sampling Techniques (3rd ed.,
+    1977), section 6.4. Needs two clusters with rows.
     """
     ratio, clusters = sums.sum() / counts.sum(), np.count_nonzero(counts)
     return float(ratio), (sums - ratio * counts) / counts.sum() * np.sqrt(clusters / (clusters - 1))
 
 
 def self_preference(table: pl.DataFrame, judges: list[str], judge: str) -> dict[str, Any] | None:
-    """Own score minus another judge's of the same answers, compared with the same gap on answers of another model.
+    """How many points a judge favours its own answers by: a difference of differences.
 
-    The second gap is the judge's general leniency; from both, judges of answers that they wrote themselves are left
-    out. Each other judge and each other model make one such difference of differences, in which every judge's severity
-    cancels, whoever scored what; `estimate` is their mean, weighted by the answers compared, in points, with a 95 %
-    interval (`low`, `high`) over instructions. It is null where no difference has answers to two instructions on both
-    sides, as where two judges wrote everything: their preferences cannot be told apart. `own_minus_others` is the mean
-    gap to the other judges' mean on the `own_answers`. Null when the judge wrote nothing.
+    The judge's score minus another judge's, on its own answers, less the same difference on answers of a third model.
+    In it every judge's severity cancels. `estimate` is the mean over other judges and third models, weighted by the
+    answers compared, with a 95 % interval (`low`, `high`) over instructions. It is None where no such difference has
+    answers to two instructions on both sides, as where two judges wrote all answers. `own_minus_others` is the mean
+    difference to the other judges' mean score on the `own_answers`. Returns None when the judge wrote no answer.
     """
     others = [j for j in judges if j != judge]
     mine = table.filter(pl.col("model") == judge).select(
-        pl.col(by(judge)) - pl.mean_horizontal(pl.lit(None, pl.Float64), *(pl.col(by(j)) for j in others))
+        pl.col(column(judge)) - pl.mean_horizontal(pl.lit(None, pl.Float64), *(pl.col(column(j)) for j in others))
     )
     gaps = mine.to_series().drop_nulls()
     if gaps.is_empty():
@@ -78,7 +77,7 @@ def self_preference(table: pl.DataFrame, judges: list[str], judge: str) -> dict[
     clusters = int(instruction.max()) + 1
     estimate, influence, weights = 0.0, np.zeros(clusters), 0.0
     for other in others:
-        gap = (table[by(judge)] - table[by(other)]).to_numpy()
+        gap = (table[column(judge)] - table[column(other)]).to_numpy()
         sides = {}
         for model in table["model"].unique().sort():
             rows = (table["model"] == model).to_numpy() & ~np.isnan(gap)

@@ -1,6 +1,7 @@
-"""What did the judges do? The whole cube of candidates and judges, and the figures by which to question the choice.
+"""Every judge's score of every candidate as one table, and statistics of judges, models and aggregations.
 
-Writes data/filter/cube.parquet (columns of `tables.CUBE`) and metrics/filter.json, both for the selection `selected`.
+Writes data/filter/all_scores.parquet (columns of `tables.ALL_SCORES`), and metrics/filter.json for the selection
+`selected`.
 """
 
 from typing import Any
@@ -11,11 +12,11 @@ import polars as pl
 from holdfast.common.files import scan_table, write_json, write_table
 from holdfast.common.section import read, value
 from holdfast.common.step import arguments, run
-from holdfast.common.tables import CUBE, GENERATIONS, INSTRUCTIONS, REJECTED_CANDIDATES, SCORES, SELECTED
-from holdfast.steps.filter.aggregation import AGGREGATES, LEAST_SPREAD, by
+from holdfast.common.tables import ALL_SCORES, GENERATIONS, INSTRUCTIONS, REJECTED_CANDIDATES, SCORES, SELECTED
+from holdfast.steps.filter.aggregation import AGGREGATES, LEAST_SD, column, judge_of
 from holdfast.steps.filter.agreement import alpha, self_preference, severity
 from holdfast.steps.filter.params import Selection
-from holdfast.steps.filter.selection import decide, weigh
+from holdfast.steps.filter.selection import decide, score_table
 
 EXAMPLES = 12
 
@@ -23,7 +24,7 @@ EXAMPLES = 12
 _EXAMPLE_CHARS = 600
 
 
-def cube(generations: pl.LazyFrame, scores: list[pl.LazyFrame]) -> pl.LazyFrame:
+def all_scores(generations: pl.LazyFrame, scores: list[pl.LazyFrame]) -> pl.LazyFrame:
     """One row per candidate and judge, in order of instruction, candidate and judge."""
     written = generations.select("candidate_id", "model", "sample")
     given = pl.concat(scores) if scores else pl.LazyFrame(schema=SCORES)
@@ -31,13 +32,13 @@ def cube(generations: pl.LazyFrame, scores: list[pl.LazyFrame]) -> pl.LazyFrame:
         given.drop("raw")
         .join(written, on="candidate_id")
         .with_columns(own=pl.col("judge") == pl.col("model"))
-        .select(list(CUBE))
+        .select(list(ALL_SCORES))
         .sort("instruction_id", "candidate_id", "judge")
     )
 
 
 def histogram(scores: pl.Series) -> dict[str, int]:
-    """How many scores lie nearest to each half point from 1 to 5 (calibrated scores may lie beyond)."""
+    """Number of scores by nearest half point, from 1 to 5; calibrated scores may lie outside."""
     nearest = (scores.drop_nulls() * 2).round() / 2
     counts = dict(nearest.value_counts().iter_rows())
     steps = sorted({*counts, *(n / 2 for n in range(2, 11))})
@@ -45,8 +46,8 @@ def histogram(scores: pl.Series) -> dict[str, int]:
 
 
 def judges_report(cells: pl.DataFrame, table: pl.DataFrame, judges: list[str]) -> dict[str, Any]:
-    """Per judge: what it gave, how it failed, how severe it is and whether it favours itself."""
-    harshness = severity(table, judges)
+    """For each judge: its scores, failures, severity and self-preference. `cells`: rows of ALL_SCORES."""
+    severities = severity(table, judges)
     report = {}
     for judge in judges:
         mine = cells.filter(pl.col("judge") == judge)
@@ -58,8 +59,8 @@ def judges_report(cells: pl.DataFrame, table: pl.DataFrame, judges: list[str]) -
             **{name: status.get(name, 0) for name in ("unparsable", "error")},
             "mean": _round(scores.mean()),
             "sd": _round(sd),
-            "constant": sd is not None and sd < LEAST_SPREAD,
-            "severity": harshness[judge],
+            "constant": sd is not None and sd < LEAST_SD,
+            "severity": severities[judge],
             "mean_valid_mass": _round(mine["valid_mass"].mean()),
             "mean_attempts": _round(mine["attempts"].mean()),
             "histogram": histogram(scores),
@@ -71,7 +72,8 @@ def judges_report(cells: pl.DataFrame, table: pl.DataFrame, judges: list[str]) -
 def aggregations(
     table: pl.DataFrame, judges: list[str], how: Selection, kept: pl.DataFrame, random_seed: int
 ) -> list[dict[str, Any]]:
-    """Each other way to put the scores together: how often it keeps the same, and whose answers."""
+    """For every value of `aggregate` and `exclude_self`: the share of instructions with the same choice, and
+    the kept answers by model."""
     now = kept.group_by("instruction_id").agg(now=pl.col("candidate_id").sort())
     report = []
     for exclude_self in (False, True):
@@ -98,13 +100,13 @@ def aggregations(
 def disagreements(
     table: pl.DataFrame, judges: list[str], instructions: pl.LazyFrame, generations: pl.LazyFrame, kept: pl.DataFrame
 ) -> list[dict[str, Any]]:
-    """The candidates on which the judges are furthest apart, with their texts (cut)."""
+    """The candidates whose scores differ most between judges, one per instruction, with their texts (cut)."""
     if len(judges) < 2:
         return []
-    columns = [by(j) for j in judges]
-    apart = (pl.max_horizontal(columns) - pl.min_horizontal(columns)).round(6)
+    columns = [column(j) for j in judges]
+    spread = (pl.max_horizontal(columns) - pl.min_horizontal(columns)).round(6)
     worst = (
-        table.with_columns(spread=apart, kept=pl.col("candidate_id").is_in(kept["candidate_id"].implode()))
+        table.with_columns(spread=spread, kept=pl.col("candidate_id").is_in(kept["candidate_id"].implode()))
         .drop_nulls("spread")
         .sort("spread", "candidate_id", descending=[True, False])
         .unique("instruction_id", keep="first", maintain_order=True)
@@ -119,7 +121,7 @@ def disagreements(
     )
     names = ("candidate_id", "instruction_id", "instruction", "response", "model", "spread", "kept")
     return [
-        {name: row[name] for name in names} | {"scores": {j: _round(row[by(j)]) for j in judges}}
+        {name: row[name] for name in names} | {"scores": {j: _round(row[column(j)]) for j in judges}}
         for row in texts.iter_rows(named=True)
     ]
 
@@ -134,11 +136,11 @@ def report(
     random_seed: int,
 ) -> dict[str, Any]:
     """metrics/filter.json."""
-    # Judges are described by all that they scored, whatever the selection then leaves out.
-    everything, judges = weigh(instructions, generations, scores, Selection())
-    cells = cube(generations, scores).collect()
+    # statistics of judges are over everything that they scored, whatever the selection leaves out
+    everything, judges = score_table(instructions, generations, scores, Selection())
+    cells = all_scores(generations, scores).collect()
     used = [j for j in judges if how.judges is None or j in how.judges]
-    table, used = weigh(instructions, generations, [s for s in scores if _judge(s) in used], how)
+    table, used = score_table(instructions, generations, [s for s in scores if judge_of(s) in used], how)
     kept = selected.select("candidate_id", "instruction_id", "model", "score").collect()
     lost = rejected.select("candidate_id", "instruction_id", "model", "score", "reason").collect()
     competing = table["model"].value_counts().sort("model")
@@ -181,12 +183,8 @@ def _round(value: Any) -> float | None:
     return None if value is None else round(float(value), 6)
 
 
-def _judge(scores: pl.LazyFrame) -> str | None:
-    return scores.select(pl.col("judge").first()).collect().item()
-
-
 def main() -> None:
-    names = ("instructions", "selected", "rejected", "cube", "metrics")
+    names = ("instructions", "selected", "rejected", "all_scores", "metrics")
     args = arguments(__doc__, *names, many=("generations", "scores"))
     instructions = scan_table(args.instructions, INSTRUCTIONS)
     generations = pl.concat([scan_table(path, GENERATIONS) for path in sorted(args.generations)])
@@ -200,7 +198,7 @@ def main() -> None:
         read(args.params, "filter.selected", Selection),
         value(args.params, "random_seed"),
     )
-    write_table(cube(generations, scores), args.cube, CUBE)
+    write_table(all_scores(generations, scores), args.all_scores, ALL_SCORES)
     write_json(found, args.metrics)
 
 

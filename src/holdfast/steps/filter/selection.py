@@ -1,15 +1,22 @@
-"""From candidates and their scores to what is kept, and why the others are not."""
+"""Which candidates are kept, and the reason of each rejected one."""
 
 import polars as pl
 
 from holdfast.common.errors import UserError
 from holdfast.common.ids import row_id
 from holdfast.common.tables import REJECTED_CANDIDATES, SELECTED
-from holdfast.steps.filter.aggregation import aggregate, by, calibrate, counted, telling, widen
+from holdfast.steps.filter.aggregation import (
+    aggregate,
+    calibrate,
+    column,
+    counted_columns,
+    join_scores,
+    varying_judges,
+)
 from holdfast.steps.filter.params import Selection
 from holdfast.text.language import differ
 
-# How aligned models open a refusal. Only the opening counts: an answer may well apologise further down.
+# How aligned models begin a refusal. Only the beginning counts: a good answer may apologise further down.
 REFUSAL = (
     r"(?i)^\W*("
     r"i['’]?m (very |so |really )?sorry,? (but )?(i|as)\b|sorry,? (but )?(i|as)\b|i apologi[sz]e,? but"
@@ -20,7 +27,7 @@ REFUSAL = (
 
 
 def candidates(generations: pl.LazyFrame, how: Selection) -> pl.LazyFrame:
-    """Those that compete, with what their text says against them: `reason` and `detail`, null when nothing does."""
+    """The candidates of the selection, each with the `reason` and `detail` of the first fault of its text, or null."""
     if how.models is not None:
         generations = generations.filter(pl.col("model").is_in(how.models))
     if how.samples is not None:
@@ -43,14 +50,14 @@ def candidates(generations: pl.LazyFrame, how: Selection) -> pl.LazyFrame:
         *("candidate_id", "instruction_id", "model", "sample"),
         reason=pl.coalesce(pl.when(fault).then(pl.lit(reason)) for reason, fault, _ in faults),
         detail=pl.coalesce(pl.when(fault).then(detail) for _, fault, detail in faults),
-        text=text.hash(),  # only to be compared within this process
+        text=text.hash(),  # compared within this process only
     )
 
 
 def decide(table: pl.DataFrame, judges: list[str], how: Selection, random_seed: int) -> pl.DataFrame:
-    """`table` (of `widen`, with reason and detail) with `score`, and a reason for every candidate that is not kept.
+    """`table` (of `score_table`) with `score`, and a reason for every candidate that is not kept.
 
-    Equal scores are decided by a hash of the candidate, which knows no model and no order.
+    Among equal scores the choice is random: by a hash of seed and candidate_id, independent of model and row order.
     """
     if judges:
         table = table.with_columns(aggregate(table, judges, how))
@@ -83,7 +90,7 @@ def decide(table: pl.DataFrame, judges: list[str], how: Selection, random_seed: 
 
 
 def _reject(table: pl.DataFrame, fault: pl.Expr, reason: str, detail: pl.Expr) -> pl.DataFrame:
-    """Give the rows with a `fault` this reason, unless they have one."""
+    """Give the rows with a `fault` this reason, unless they have one already."""
     newly = pl.col("reason").is_null() & fault.fill_null(False)
     return table.with_columns(
         reason=pl.when(newly).then(pl.lit(reason)).otherwise("reason"),
@@ -91,19 +98,22 @@ def _reject(table: pl.DataFrame, fault: pl.Expr, reason: str, detail: pl.Expr) -
     )
 
 
-def weigh(
+def score_table(
     instructions: pl.LazyFrame, generations: pl.LazyFrame, scores: list[pl.LazyFrame], how: Selection
 ) -> tuple[pl.DataFrame, list[str]]:
-    """The table that `decide` takes, and its judges. Raises UserError when the scores do not fit the selection."""
+    """The candidates of the selection (`candidates`) with a column per judge, and the judges.
+
+    Raises UserError when the scores of a judge of the selection are missing.
+    """
     competing = candidates(generations, how)
     if how.same_language:
         competing = competing.join(differ(instructions, generations), on="candidate_id", how="left").with_columns(
             reason=pl.coalesce("reason", pl.when(pl.col("languages").is_not_null()).then(pl.lit("language"))),
             detail=pl.coalesce("detail", "languages"),
         )
-    table, judges = widen(competing, scores)
+    table, judges = join_scores(competing, scores)
     if how.judges is not None and (missing := sorted(set(how.judges) - set(judges))) and table.height:
-        raise UserError(f"no scores of {', '.join(missing)}; add the judge to score.judges, or take it out of filter")
+        raise UserError(f"no scores of {', '.join(missing)}; add the judge to score.judges, or remove it from judges")
     return table, judges
 
 
@@ -112,20 +122,20 @@ def select(
 ) -> tuple[pl.LazyFrame, pl.LazyFrame]:
     """The kept candidates (`tables.SELECTED`) and the others (`tables.REJECTED_CANDIDATES`), in order of their ids.
 
-    Raises UserError when nothing is kept, saying how many candidates fell to which reason.
+    Raises UserError when nothing is kept, with the number of candidates for each reason.
     """
-    table, judges = weigh(instructions, generations, scores, how)
+    table, judges = score_table(instructions, generations, scores, how)
     if judges and how.aggregate == "calibrated":
-        used = table.select("model", *counted(judges, how.exclude_self))
+        used = table.select("model", *counted_columns(judges, how.exclude_self))
         if not any(calibrate(used, judges).values()):
-            told = telling(used, judges)
-            if not told:
-                raise UserError("aggregate: calibrated needs a judge whose scores differ, and none does; use mean")
+            varying = varying_judges(used, judges)
+            if not varying:
+                raise UserError("aggregate: calibrated needs a judge whose scores vary, and there is none; use mean")
             own = "exclude_self: false, or " if how.exclude_self else ""
             raise UserError(
-                f"aggregate: calibrated with exclude_self: {str(how.exclude_self).lower()}: {', '.join(told)} are not"
-                " connected by candidates that two of them scored, so a severe judge cannot be told from worse answers;"
-                f" use {own}aggregate: mean, or add a judge who scores what the others score"
+                f"aggregate: calibrated with exclude_self: {str(how.exclude_self).lower()}: {', '.join(varying)} are"
+                " not connected by candidates that two of them scored, so severity and quality cannot be separated;"
+                f" use {own}aggregate: mean, or add a judge that scores the same candidates as the others"
             )
     decided = decide(table, judges, how, random_seed).sort("instruction_id", "candidate_id")
     kept = decided.filter(pl.col("reason").is_null())
@@ -135,7 +145,7 @@ def select(
             f"no candidate was kept: {', '.join(f'{n} {reason}' for reason, n in counts) or 'there are none'}"
         )
     kept = kept.with_columns(
-        scores=pl.concat_list(pl.struct(pl.lit(j).alias("judge"), pl.col(by(j)).alias("score")) for j in judges)
+        scores=pl.concat_list(pl.struct(pl.lit(j).alias("judge"), pl.col(column(j)).alias("score")) for j in judges)
         if judges
         else pl.lit([], SELECTED["scores"])
     )

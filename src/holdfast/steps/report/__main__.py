@@ -27,7 +27,7 @@ def main() -> None:
     """Write the page and metrics/summary.json."""
     args = arguments(
         __doc__,
-        *("prompts", "samples", "instructions", "cube", "selected", "summary", "page"),
+        *("prompts", "samples", "instructions", "all_scores", "selected", "summary", "page"),
         many=("evaluations", "generations", "scores", "mixtures", "rejected", "metrics", "curves"),
     )
     report = read(args.params, "report", Report)
@@ -47,7 +47,7 @@ def main() -> None:
             args.prompts,
             args.instructions,
             args.generations,
-            args.cube,
+            args.all_scores,
             args.selected,
             rejected[str(Path(args.selected).with_suffix(""))],
             report.examples,

@@ -6,7 +6,15 @@ import polars as pl
 
 from holdfast.common.files import scan_table
 from holdfast.common.ids import row_id
-from holdfast.common.tables import CUBE, EVALUATIONS, GENERATIONS, INSTRUCTIONS, PROMPTS, REJECTED_CANDIDATES, SELECTED
+from holdfast.common.tables import (
+    ALL_SCORES,
+    EVALUATIONS,
+    GENERATIONS,
+    INSTRUCTIONS,
+    PROMPTS,
+    REJECTED_CANDIDATES,
+    SELECTED,
+)
 
 Row = dict[str, Any]
 
@@ -15,7 +23,7 @@ KEYS = ["suite", "task", "item_id"]
 
 
 def example_instructions(
-    prompts: str, instructions: str, generations: list[str], cube: str, selected: str, rejected: str, size: int
+    prompts: str, instructions: str, generations: list[str], all_scores: str, selected: str, rejected: str, size: int
 ) -> list[Row]:
     """`size` instructions, each with its prompt and its candidates, best first, with their scores and why each was kept
     or rejected.
@@ -35,7 +43,7 @@ def example_instructions(
         ]
     )
     scores = (
-        scan_table(cube, CUBE)
+        scan_table(all_scores, ALL_SCORES)
         .filter(here)
         .group_by("candidate_id")
         .agg(scores=pl.struct("judge", "score").sort_by("judge"))

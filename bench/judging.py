@@ -12,7 +12,7 @@ import numpy as np
 import polars as pl
 import yaml
 
-from holdfast.chat.judging import judge_messages
+from holdfast.chat.judging import RATINGS, judge_messages
 from holdfast.common.files import scan_table
 from holdfast.common.tables import GENERATIONS, INSTRUCTIONS
 from holdfast.inference.ask import ANSWERS, engines
@@ -21,7 +21,7 @@ from holdfast.inference.request import Request, request_key
 from holdfast.sandbox.injections import MARKERS, PLEAS, TAGS, injections
 from holdfast.sandbox.world import judge_truth
 from holdfast.steps.score.params import Score
-from holdfast.steps.score.requests import DIGITS, questions, requests
+from holdfast.steps.score.requests import questions, requests
 from holdfast.steps.score.scores import read_expected
 
 
@@ -39,7 +39,7 @@ def ask_afresh(name: str, model: Model, asked: list[Request]) -> tuple[pl.DataFr
 def judge_request(number: int, rubric: str, instruction: str, answer: str) -> Request:
     (message,) = judge_messages(rubric, None, instruction, answer)
     sampling = Sampling(temperature=0.0, max_tokens=1)
-    return Request(str(number), None, ((message["role"], message["content"]),), 0, sampling, (), DIGITS)
+    return Request(str(number), None, ((message["role"], message["content"]),), 0, sampling, (), RATINGS)
 
 
 def steer(judge: str, model: Model, rubric: str, instructions: pl.LazyFrame, generations: pl.LazyFrame) -> None:

@@ -181,7 +181,7 @@ def test_the_text_says_what_counts() -> None:
         " 1.0 GPU-hours, 1 job of unknown duration, cost: at most about 1.25 USD",
     ]
     training = plan.Planned("train-mixed", True, ["never built"], [], None, 8)
-    assert list(plan.text([training]))[-1].endswith("0 s, 1 job of unknown duration (1 of them on GPUs)")
+    assert list(plan.text([training]))[-1].endswith("output tokens, 1 job of unknown duration (1 of them on GPUs)")
     harness = row._replace(asked=None, money=0.0, uncounted="mmlu: the harness's requests are not counted")
     said = list(plan.text([*steps, plan.Planned("evaluate-base", True, ["never built"], [row, harness], None, 2)]))
     assert said[-2] == "    base: mmlu: the harness's requests are not counted"

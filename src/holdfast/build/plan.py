@@ -14,7 +14,7 @@ from holdfast.build import dvc_file, job, staleness
 from holdfast.build.plan_rows import Rows, rows_of
 from holdfast.build.stages import downstream, upstream
 from holdfast.common import section
-from holdfast.common.wording import counted
+from holdfast.common.wording import counted, duration
 from holdfast.params.schema import Params
 from holdfast.params.validation import validate
 
@@ -180,7 +180,7 @@ def text(planned: list[Planned]) -> Iterator[str]:
         yield "Nothing to do: everything is up to date."
         return
     for step in planned:
-        yield f"{step.stage}{'' if step.certain else ' (if what it reads changes)'}{duration(step.hours, step.gpus)}"
+        yield f"{step.stage}{'' if step.certain else ' (if what it reads changes)'}{lasts(step.hours, step.gpus)}"
         yield from (f"    {reason}" for reason in step.why)
         yield from (f"    {line(row)}" for row in step.rows)
     yield total(planned)
@@ -200,7 +200,7 @@ def total(planned: list[Planned]) -> str:
         f"{counted(len(planned), 'job')}: {most}{counted(sum(row.asked or 0 for row in rows), 'model call')}",
         f"{counted(sum(row.reused for row in rows), 'row')} reused",
         f"{'' if uncounted else 'at most '}{counted(sum(row.output_tokens for row in rows), 'output token')}",
-        shown(sum(step.hours or 0 for step in planned)),
+        duration(hours * 3600) if (hours := sum(step.hours or 0 for step in planned)) else "",
         f"{gpu_hours:,.1f} GPU-hours" if gpu_hours else "",
         f"{counted(len(unknown), 'job')} of unknown duration{on_gpus}" if unknown else "",
         f"cost: {'about' if unpriced else 'at most about'} {price}" if (price := money(rows)) else "",
@@ -232,13 +232,6 @@ def line(row: Rows) -> str:
     )
 
 
-def duration(hours: float | None, gpus: int) -> str:
+def lasts(hours: float | None, gpus: int) -> str:
     """How long a job is expected to take, as a suffix."""
-    return "" if hours is None else f": {shown(hours)}" + (f" on {counted(gpus, 'GPU')}" if gpus else "")
-
-
-def shown(hours: float) -> str:
-    """Hours, minutes or seconds, as fits."""
-    if hours >= 1:
-        return f"{hours:,.1f} h"
-    return f"{hours * 60:.0f} min" if hours * 60 >= 1 else f"{hours * 3600:.0f} s"
+    return "" if hours is None else f": {duration(hours * 3600)}" + (f" on {counted(gpus, 'GPU')}" if gpus else "")

@@ -1,13 +1,18 @@
-"""What a judge is shown: the rubric, then the conversation and the answer between tags that the content cannot close.
+"""What a judge is shown (the rubric, then conversation and answer between tags that the content cannot close), and the
+score that its log-probabilities give.
 
 Only the standard library is imported, so that a model can be taught on exactly these prompts.
 """
 
+import math
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Literal
 
 Method = Literal["expected", "parse"]
+
+
+RATINGS = ("1", "2", "3", "4", "5")  # the replies that the method `expected` reads
 
 
 TAGS = ("system", "user", "assistant", "tool", "instruction", "answer")
@@ -49,3 +54,18 @@ def judge_messages(
     blocks += [_block(role if role in TAGS else "user", content) for role, content in earlier]
     blocks += [_block("instruction", instruction), _block("answer", answer)]
     return [{"role": "user", "content": "\n".join([rubric.strip(), *blocks, _CLOSING[method]])}]
+
+
+def expected_score(logprobs: Sequence[float | None] | None, min_valid_mass: float) -> tuple[float | None, float | None]:
+    """The mean of RATINGS, weighted by their probabilities as a judge's first token, and the sum of these.
+
+    The mean is None where that sum is below `min_valid_mass`; both are None without log-probabilities.
+    """
+    if not logprobs:
+        return None, None
+    probabilities = [0.0 if value is None else math.exp(value) for value in logprobs]
+    mass = math.fsum(probabilities)
+    if mass == 0 or mass < min_valid_mass:
+        return None, min(mass, 1.0)
+    mean = math.fsum(n * probability for n, probability in enumerate(probabilities, start=1)) / mass
+    return min(5.0, max(1.0, mean)), min(mass, 1.0)

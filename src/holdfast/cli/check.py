@@ -1,11 +1,11 @@
 """`holdfast check`: are the limits of `report.limits` met? For CI."""
 
 import argparse
-import json
 from pathlib import Path
 from typing import Any
 
 from holdfast.common.errors import UserError
+from holdfast.common.files import read_json
 from holdfast.common.section import load, read
 from holdfast.steps.report.params import Report
 from holdfast.steps.report.verdict import checks
@@ -23,22 +23,10 @@ def command(subparsers: Any) -> None:
     parser.set_defaults(run=check)
 
 
-def built() -> dict[str, Any]:
-    """The content of metrics/summary.json. Raises UserError when it is missing or not JSON."""
-    try:
-        found = json.loads(SUMMARY.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise UserError(f"{SUMMARY}: {error.strerror}; build it with `snakemake --cores all`") from error
-    except ValueError as error:
-        raise UserError(f"{SUMMARY}: not JSON ({error}); build it again with `snakemake --cores all`") from error
-    assert isinstance(found, dict)
-    return found
-
-
 def check(arguments: argparse.Namespace) -> int:
     """Print every limit of the arms, met or not. Returns the exit status: 1 if a limit is not met."""
     report = read("report", "report", Report) if "report" in load() else Report()
-    summary = built()
+    summary = read_json(SUMMARY)
     trained = [name for name in summary["arms"] if name != "base"]
     for key in ("confidence", "reference", "average"):
         if summary.get(key) != getattr(report, key):

@@ -2,14 +2,15 @@
 
 from typing import Any
 
-from holdfast.cli.check import PAGE, built
+from holdfast.cli.check import PAGE, SUMMARY
+from holdfast.common.files import read_json
 from holdfast.steps.report.verdict import counted, points
 
 
 def command(subparsers: Any) -> None:
     """Add `summary` to the command line."""
     parser = subparsers.add_parser("summary", help="print the accuracy and verdict of every arm")
-    parser.set_defaults(run=lambda arguments: print(table(built())))
+    parser.set_defaults(run=lambda arguments: print(table(read_json(SUMMARY))))
 
 
 def table(summary: dict[str, Any]) -> str:

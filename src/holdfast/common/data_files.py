@@ -11,7 +11,7 @@ import polars as pl
 
 from holdfast.common.csv_rows import csv_rows
 from holdfast.common.data_form import form_of, refuse_pointers
-from holdfast.common.errors import UserError
+from holdfast.common.errors import UserError, first_line
 
 SPLITS = {"train", "test", "validation", "valid", "val", "dev", "eval"}
 
@@ -42,11 +42,11 @@ def read_records(path: str, form: str | None = None, split: str | None = "train"
         raise UserError(f"{path}: cannot be read: {error.strerror or error}") from error
 
 
-def read_rows(path: str, form: str | None = None) -> Iterator[tuple[str, dict[str, Any]]]:
-    """(file and place, row) of each row of a file. Raises UserError at the first faulty row."""
-    for record in read_records(path, form):
+def read_rows(path: str, form: str | None = None, split: str | None = "train") -> Iterator[tuple[str, dict[str, Any]]]:
+    """(file and place, row) of each row, as `read_records`. Raises UserError also at the first faulty row."""
+    for record in read_records(path, form, split):
         if record.value is None:
-            raise UserError(f"{path} {record.place}: {record.fault}; repair the row")
+            raise UserError(f"{path} {record.place}: {record.fault}; repair the row or remove it")
         yield f"{path} {record.place}", record.value
 
 
@@ -136,9 +136,7 @@ def _parquet(path: str, _split: str | None) -> Iterator[Record]:
     try:
         rows = pl.read_parquet(path)
     except (pl.exceptions.PolarsError, OSError) as error:
-        raise UserError(
-            f"{path}: not a readable Parquet file ({str(error).splitlines()[0]}); write it again"
-        ) from error
+        raise UserError(f"{path}: not a readable Parquet file ({first_line(error)}); write it again") from error
     yield from _arrow_rows(rows.iter_rows(named=True))
 
 
@@ -175,8 +173,7 @@ def _dataset(path: str, split: str | None) -> Iterator[Record]:
     except UserError:
         raise
     except Exception as error:  # whatever Arrow, fsspec and the builders raise
-        first = (str(error) or type(error).__name__).splitlines()[0]
-        raise UserError(f"{path}: not a folder that Hugging Face `datasets` can load: {first}") from error
+        raise UserError(f"{path}: not a folder that Hugging Face `datasets` can load: {first_line(error)}") from error
 
 
 def _chosen(path: str, parts: Mapping[str, Any], split: str | None) -> list[Any]:

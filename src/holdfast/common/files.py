@@ -1,4 +1,4 @@
-"""Files at the edge: outputs appear whole or not at all."""
+"""Reading and writing the files of steps; an output is written aside and renamed, so it is complete or absent."""
 
 import errno
 import hashlib
@@ -6,14 +6,14 @@ import json
 import os
 import re
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import polars as pl
 
-from holdfast.common.errors import UserError
+from holdfast.common.errors import UserError, first_line
 
 ROW_GROUP = 65_536  # fixed: left to itself, Polars cuts groups by the number of threads and the bytes differ
 
@@ -70,18 +70,21 @@ def write_table(frame: pl.DataFrame | pl.LazyFrame, path: str | os.PathLike[str]
             frame.write_parquet(aside, compression="zstd", row_group_size=ROW_GROUP)
 
 
-def scan_table(path: str | os.PathLike[str], schema: dict[str, Any]) -> pl.LazyFrame:
-    """Scan a Parquet table and check its columns against `schema` (further columns are dropped).
-
-    Raises UserError naming the file when it is missing, truncated, or lacks a column.
-    """
+def scan_parquet(path: str | os.PathLike[str]) -> pl.LazyFrame:
+    """Scan a Parquet table that a step wrote. Raises UserError naming the file when it is missing or truncated."""
     try:
         frame = pl.scan_parquet(Path(path))
-        found = dict(frame.collect_schema())
+        frame.collect_schema()
     except (OSError, pl.exceptions.PolarsError) as error:
-        raise UserError(
-            f"{path}: not a readable Parquet file ({str(error).splitlines()[0]}); build it again"
-        ) from error
+        raise UserError(f"{path}: not a readable Parquet file ({first_line(error)}); build it again") from error
+    return frame
+
+
+def scan_table(path: str | os.PathLike[str], schema: dict[str, Any]) -> pl.LazyFrame:
+    """As `scan_parquet`, with the columns of `schema` only. Raises UserError also when one is missing or of another
+    type."""
+    frame = scan_parquet(path)
+    found = dict(frame.collect_schema())
     wrong = [name for name, kind in schema.items() if found.get(name) != kind]
     if wrong:
         raise UserError(
@@ -91,10 +94,30 @@ def scan_table(path: str | os.PathLike[str], schema: dict[str, Any]) -> pl.LazyF
     return frame.select(list(schema))
 
 
+def write_text(text: str, path: str | os.PathLike[str]) -> None:
+    """Write a text file (UTF-8)."""
+    with replacing(path) as aside:
+        aside.write_text(text, encoding="utf-8")
+
+
 def write_json(value: Any, path: str | os.PathLike[str]) -> None:
     """Write `value` as indented JSON with sorted keys."""
-    with replacing(path) as aside:
-        aside.write_text(json.dumps(value, indent=2, sort_keys=True, ensure_ascii=False) + "\n", encoding="utf-8")
+    write_text(json.dumps(value, indent=2, sort_keys=True, ensure_ascii=False) + "\n", path)
+
+
+def write_jsonl(rows: Iterable[Any], path: str | os.PathLike[str], **options: Any) -> None:
+    """Write a JSONL file; `options` of `json.dumps`."""
+    write_text("".join(json.dumps(row, **{"ensure_ascii": False} | options) + "\n" for row in rows), path)
+
+
+def read_json(path: str | os.PathLike[str]) -> Any:
+    """The content of a JSON file that a step wrote. Raises UserError when it is missing or damaged."""
+    try:
+        return json.loads(Path(path).read_text(encoding="utf-8"))
+    except OSError as error:
+        raise UserError(f"{path}: {error.strerror}; build it with `snakemake --cores all`") from error
+    except ValueError as error:
+        raise UserError(f"{path}: not JSON ({error}); build it again with `snakemake --cores all`") from error
 
 
 def digest(path: str) -> str:

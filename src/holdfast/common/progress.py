@@ -2,14 +2,9 @@
 
 import time
 
+from holdfast.common.wording import duration
+
 INTERVAL_S = 10.0
-
-
-def duration(seconds: float) -> str:
-    """A span of time as a person says it: 5 s, 3 min, 2.5 h."""
-    if seconds < 90:
-        return f"{seconds:.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
 
 
 class Progress:

@@ -1,7 +1,6 @@
 """What a model is, as one hash: its files (or name and revision), its engine, and the settings that change answers."""
 
 import json
-import os
 from collections.abc import Mapping
 from hashlib import blake2b
 from pathlib import Path
@@ -10,6 +9,7 @@ from typing import Any
 import xxhash
 
 from holdfast.common.errors import UserError
+from holdfast.common.files import write_json
 from holdfast.common.section import read, value
 from holdfast.inference.model_files import hub_commit, is_folder
 from holdfast.inference.params import Model
@@ -111,10 +111,7 @@ def folder_hash(folder: Path) -> str:
             fresh[where] = known[where] = [*stamp, _file_hash(path)]
         total.update(f"{relative.as_posix()}\0{known[where][-1]}\n".encode())
     if fresh:
-        CACHE.parent.mkdir(parents=True, exist_ok=True)
-        aside = CACHE.with_suffix(f".{os.getpid()}.part")
-        aside.write_text(json.dumps(known, indent=0, sort_keys=True), encoding="utf-8")
-        os.replace(aside, CACHE)  # two writers: one's additions are lost and hashed again, nothing worse
+        write_json(known, CACHE)  # of two writers one's additions are lost, and hashed again next time
     return total.hexdigest()
 
 

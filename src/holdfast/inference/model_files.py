@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 from typing import Any
 
-from holdfast.common.errors import UserError
+from holdfast.common.errors import UserError, first_line
 from holdfast.common.hub import offline_hint
 from holdfast.inference.params import Model, declared_loading
 
@@ -54,7 +54,7 @@ def hub_commit(what: str, path: str, revision: str | None, online: bool = True) 
         try:
             return HfApi().model_info(path, revision=revision, timeout=30).sha or ""
         except (HfHubHTTPError, HFValidationError, OfflineModeIsEnabled, httpx.HTTPError, OSError) as error:
-            fault = (str(error).strip().splitlines() or [type(error).__name__])[0]
+            fault = first_line(error)
     for file in ("config.json", "tokenizer_config.json"):
         cached = try_to_load_from_cache(path, file, revision=revision)
         if isinstance(cached, str):

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
-from holdfast.common.data_files import read_records
+from holdfast.common.data_files import read_rows
 from holdfast.common.errors import UserError
 from holdfast.common.ids import row_id
 
@@ -29,7 +29,7 @@ class Item(NamedTuple):
 
 
 def suite_items(suite: str, path: str, fields: Sequence[str] = COMMON_FIELDS) -> list[Item]:
-    """The items of a suite or benchmark file in any form that `read_records` knows.
+    """The items of a suite or benchmark file in any form that `read_rows` knows.
 
     The text of a row is that of the first of `fields` that it has, whatever the case of the column's name. A field may
     be nested (`question.stem`) or two fields joined (`instruction + input`). A list of texts is one item for each text,
@@ -37,14 +37,11 @@ def suite_items(suite: str, path: str, fields: Sequence[str] = COMMON_FIELDS) ->
     Raises UserError naming file and row.
     """
     items = []
-    for record in read_records(path, split=None):
-        row = record.value
-        if row is None:
-            raise UserError(f"{path} {record.place}: {record.fault}; repair the row: data is compared with it")
+    for where, row in read_rows(path, split=None):
         texts = _first(row, fields)
         if not texts:
             raise UserError(
-                f"{path} {record.place}: none of the columns {', '.join(row) or '(none)'} is known to hold the text;"
+                f"{where}: none of the columns {', '.join(row) or '(none)'} is known to hold the text;"
                 " name it in clean.contamination.fields (`a.b`: a nested column, `a + b`: two columns joined)"
             )
         items += [Item(suite, str(row.get("item_id", row_id("item", suite, text))), text) for text in texts]

@@ -1,7 +1,6 @@
 """Reading suites and grading answers."""
 
 import json
-import math
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from holdfast.common.errors import UserError
-from holdfast.steps.evaluate.suites import Item, chosen, expected_score, grade, load_items, normalise, question
+from holdfast.steps.evaluate.suites import Item, chosen, grade, load_items, normalise, question
 
 
 def write(path: Path, *rows: Any) -> str:
@@ -152,11 +151,3 @@ def test_multiple_choice_is_shown_with_letters_and_read_by_likelihood_or_letter(
     assert chosen(asked, [-3.0, -0.5, -2.0], "C") == "y"
     assert chosen(asked, None, "I say (C), as A is wrong") == "z"
     assert chosen(asked, None, "no idea") == ""
-
-
-def test_a_judges_score_is_the_mean_over_its_digits() -> None:
-    even = [math.log(0.2)] * 5
-    assert expected_score(even) == pytest.approx(3.0)
-    assert expected_score([math.log(0.05)] * 5) is None  # a quarter of the mass: the judge did not mean to score
-    assert expected_score([-math.inf] * 4 + [0.0]) == pytest.approx(5.0)
-    assert expected_score(None) is None

@@ -10,7 +10,7 @@ from holdfast.chat.answer_text import answer_frame
 from holdfast.chat.control_tokens import added_tokens, message_control_tokens
 from holdfast.chat.dates import FIXED_DATE
 from holdfast.chat.template import Refused, Template, load_tokenizer
-from holdfast.common.errors import UserError
+from holdfast.common.errors import UserError, first_line
 from holdfast.inference.model_files import pinned
 from holdfast.inference.params import Model
 from holdfast.inference.request import Request
@@ -53,7 +53,7 @@ class Renderer:
         try:
             return self._ids(request.messages, request.rendering)
         except Refused as error:  # no system role, roles that do not alternate, …
-            return short(error)
+            return first_line(error)
 
     def stop_ids(self, request: Request) -> list[int]:
         """Tokens that end the answer besides the model's own: the request's, and what closes an assistant's turn.
@@ -130,8 +130,3 @@ class Renderer:
 
     def _encode(self, text: str) -> list[int]:
         return list(self.tokenizer(text, add_special_tokens=False)["input_ids"])
-
-
-def short(error: BaseException) -> str:
-    """The first line of what an exception says."""
-    return (str(error).strip().splitlines() or [type(error).__name__])[0][:300]

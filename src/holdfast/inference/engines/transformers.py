@@ -12,8 +12,8 @@ import torch
 from transformers import AutoModelForCausalLM, GenerationConfig, LogitsProcessorList, StoppingCriteriaList
 
 from holdfast.chat.answer_text import added_text
-from holdfast.common.errors import UserError
-from holdfast.inference.engines.renderer import Renderer, short
+from holdfast.common.errors import UserError, first_line
+from holdfast.inference.engines.renderer import Renderer
 from holdfast.inference.engines.transformers_sampling import (
     FirstLogprobs,
     OwnLogprobs,
@@ -172,5 +172,7 @@ def loaded(name: str, model: Model) -> Iterator[TransformersEngine]:
 def explain(name: str, model: Model, error: BaseException) -> str:
     """A message with a repair for what goes wrong when a model is loaded or runs."""
     if isinstance(error, torch.OutOfMemoryError | MemoryError) or "can't allocate memory" in str(error):
-        return f"model {name}: out of memory ({short(error)}); lower engine_args.batch_size or choose a smaller dtype"
-    return f"model {name}: Transformers failed: {short(error)} (check {model.path} and models.{name}.engine_args)"
+        return (
+            f"model {name}: out of memory ({first_line(error)}); lower engine_args.batch_size or use a smaller dtype"
+        )
+    return f"model {name}: Transformers failed: {first_line(error)} (check {model.path} and models.{name}.engine_args)"

@@ -9,8 +9,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from holdfast.common.errors import UserError
-from holdfast.inference.engines.renderer import Renderer, short
+from holdfast.common.errors import UserError, first_line
+from holdfast.inference.engines.renderer import Renderer
 from holdfast.inference.params import Model
 from holdfast.inference.request import Answer, Request
 
@@ -82,7 +82,7 @@ class VllmEngine:
         try:
             self.engine.add_request(key.hex(), tokens_input(ids), self._sampling(request))
         except (VLLMClientError, ValueError) as error:  # an unknown token, or settings that do not go together
-            return Answer(key, prompt_tokens=len(ids), error="refused", detail=short(error))
+            return Answer(key, prompt_tokens=len(ids), error="refused", detail=first_line(error))
         running[key.hex()] = (request, time.monotonic())
         return None
 

@@ -1,12 +1,11 @@
 """evaluate: one model answers every suite, and its answers are graded."""
 
-import json
 from pathlib import Path
 
 import polars as pl
 
 from holdfast.common.errors import UserError
-from holdfast.common.files import replacing, write_json, write_table
+from holdfast.common.files import write_json, write_jsonl, write_table
 from holdfast.common.processes import in_own_process
 from holdfast.common.section import read, value
 from holdfast.common.step import arguments, run
@@ -51,8 +50,7 @@ def main() -> None:
             tables.append(scored)
             samples += log
     table = pl.concat(tables).sort("suite", "task", "item_id")
-    with replacing(args.samples) as aside:
-        aside.write_text("".join(json.dumps(sample, sort_keys=True, default=str) + "\n" for sample in samples))
+    write_jsonl(samples, args.samples, sort_keys=True, default=str, ensure_ascii=True)
     write_table(table, args.table, EVALUATIONS)
     write_json(summarise(table, {name: suite.measures for name, suite in evaluate.suites.items()}), args.metrics)
 

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import polars as pl
 
+from holdfast.chat.judging import expected_score
 from holdfast.common.errors import UserError
 from holdfast.common.processes import in_own_process
 from holdfast.inference.ask import Request, ask
@@ -11,7 +12,8 @@ from holdfast.inference.fingerprint import read_model
 from holdfast.inference.params import Model
 from holdfast.steps.evaluate.params import JudgeSuite
 from holdfast.steps.evaluate.requests import Questions, judge_requests
-from holdfast.steps.evaluate.suites import expected_score
+
+MIN_VALID_MASS = 0.5  # below this probability of 1 to 5 taken together an answer is not graded
 
 
 def answer_all(name: str, model: Model, prompts: list[Request]) -> pl.DataFrame:
@@ -37,5 +39,5 @@ def judge_answers(asked: Questions, replies: pl.DataFrame, declared: str) -> dic
         model = read_model(declared, judge)
         found = in_own_process(f"judge {judge}", answer_all, judge, model, prompts)
         for reply in found.iter_rows(named=True):
-            scores[reply["id"]] = None if reply["error"] is not None else expected_score(reply["logprobs"])
+            scores[reply["id"]] = expected_score(None if reply["error"] else reply["logprobs"], MIN_VALID_MASS)[0]
     return scores

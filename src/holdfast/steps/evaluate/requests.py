@@ -2,15 +2,12 @@
 
 from collections.abc import Iterator
 
-from holdfast.chat.judging import judge_messages
+from holdfast.chat.judging import RATINGS, judge_messages
 from holdfast.common.ids import row_id
 from holdfast.inference.ask import Request
 from holdfast.inference.params import Sampling
 from holdfast.steps.evaluate.params import Evaluate, HarnessSuite, ItemSuite, JudgeSuite
 from holdfast.steps.evaluate.suites import LETTERS, Item, load_items, question
-
-DIGITS = ("1", "2", "3", "4", "5")
-
 
 SEED = 0  # greedy by default; with a temperature every model draws from the same seed
 
@@ -59,5 +56,5 @@ def judge_requests(asked: Questions, answers: dict[str, str], judge: str, rubric
                 seed=SEED,
                 sampling=Sampling(temperature=0.0, max_tokens=1),
                 stop_ids=(),
-                logprobs_of=DIGITS,
+                logprobs_of=RATINGS,
             )

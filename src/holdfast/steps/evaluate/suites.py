@@ -1,6 +1,5 @@
 """Item suites: reading the file, what the model is asked, and grading its answers."""
 
-import math
 import re
 import string
 import unicodedata
@@ -9,7 +8,7 @@ from typing import Any, NamedTuple
 
 import regex
 
-from holdfast.common.data_files import read_records
+from holdfast.common.data_files import read_rows
 from holdfast.common.errors import UserError
 from holdfast.common.ids import row_id
 
@@ -44,11 +43,8 @@ def load_items(path: str, suite: str, kind: str) -> list[Item]:
     items: dict[str, Item] = {}
     if not Path(path).exists():
         raise UserError(f"{path}: does not exist; evaluate.suites.{suite}.path must name a file of items")
-    for record in read_records(path):
-        where = f"{path} {record.place}"
-        if record.value is None:
-            raise UserError(f"{where}: {record.fault}; correct or remove this row")
-        item = _item({key: found for key, found in record.value.items() if found is not None}, suite, kind, where)
+    for where, row in read_rows(path):
+        item = _item({key: found for key, found in row.items() if found is not None}, suite, kind, where)
         if item.item_id in items:
             raise UserError(f"{where}: item_id {item.item_id!r} occurs twice; give every item its own")
         items[item.item_id] = item
@@ -166,15 +162,6 @@ def grade(kind: str, item: Item, answer: str) -> bool:
                 f"item {item.item_id}: its pattern takes more than {_PATTERN_TIMEOUT_S:g} s on an answer; simplify it"
             ) from error
     return answer.strip() in {right.strip() for right in item.answers}
-
-
-def expected_score(logprobs: list[float] | None, least_mass: float = 0.5) -> float | None:
-    """Mean of 1 to 5 under a judge's first-token log-probabilities; None when their mass is below `least_mass`."""
-    if logprobs is None:
-        return None
-    masses = [math.exp(value) for value in logprobs]
-    total = sum(masses)
-    return sum(k * mass for k, mass in enumerate(masses, 1)) / total if total >= least_mass else None
 
 
 def shown(messages: Messages) -> str:

@@ -7,7 +7,7 @@ import polars as pl
 
 from holdfast.chat.control_tokens import message_control_tokens
 from holdfast.chat.template import Template, load_tokenizer
-from holdfast.common.files import digest, replacing, write_json, write_table
+from holdfast.common.files import digest, write_json, write_table, write_text
 from holdfast.common.section import optional, read, value
 from holdfast.common.step import arguments, run
 from holdfast.common.tables import MIX_CONTAMINATION, MIX_REJECTED
@@ -111,9 +111,8 @@ def main() -> None:
     settings = {"arm": arm.model_dump(), "mix": mix.model_dump(), "random_seed": seed, "sequence_len": limit}
     settings["contamination"] = {"ngram": compared.ngram, "benchmarks": compared.benchmarks, "fields": compared.fields}
     settings["sources"] = {name: source.model_dump(exclude_defaults=True) for name, source in sources.items()}
-    with replacing(folder / "README.md") as aside:
-        inputs = {source.data: digest(source.data) for source in sources.values()}
-        aside.write_text(card(summary, settings, checksums, inputs), encoding="utf-8")
+    inputs = {source.data: digest(source.data) for source in sources.values()}
+    write_text(card(summary, settings, checksums, inputs), folder / "README.md")
     shares = ", ".join(f"{s['source']} {s['share_of_rows']:.1%}" for s in summary["sources"])
     print(
         f"mix {args.arm}: {counted(train.height, 'row')} to train on, {val.height:,} to validate with"

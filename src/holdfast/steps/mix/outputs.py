@@ -9,7 +9,7 @@ from typing import Any
 import polars as pl
 
 from holdfast.chat.dates import FIXED_DATE
-from holdfast.common.files import replacing
+from holdfast.common.files import replacing, write_jsonl
 from holdfast.common.tables import MIX_REJECTED, MIXABLE
 from holdfast.steps.mix import mixture
 
@@ -83,8 +83,7 @@ def rejected_rows(rows: pl.DataFrame) -> pl.DataFrame:
 
 def write(rows: pl.DataFrame, folder: Path, name: str) -> None:
     lines = written(rows)
-    with replacing(folder / f"{name}.jsonl") as aside:
-        aside.write_text("".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines), encoding="utf-8")
+    write_jsonl(lines, folder / f"{name}.jsonl")
     frame = (
         pl.DataFrame(lines, infer_schema_length=None) if lines else pl.DataFrame(schema=dict.fromkeys(ROW, pl.String))
     )

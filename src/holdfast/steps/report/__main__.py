@@ -2,13 +2,13 @@
 
 from pathlib import Path
 
-from holdfast.common.files import replacing, scan_table, write_json
+from holdfast.common.files import read_json, scan_table, write_json, write_text
 from holdfast.common.section import optional, read, value
 from holdfast.common.step import arguments, run
 from holdfast.common.tables import EVALUATIONS
 from holdfast.steps.report.page import render
 from holdfast.steps.report.params import Report
-from holdfast.steps.report.row_counts import count_table, read_json, rejected_files
+from holdfast.steps.report.row_counts import count_table, rejected_files
 from holdfast.steps.report.samples import dropped, example_instructions
 from holdfast.steps.report.sections import training_length
 from holdfast.steps.report.summary import summarise
@@ -57,8 +57,7 @@ def main() -> None:
         curves=args.curves,
         training_length=training_length(training_budget(args.params)),
     )
-    with replacing(args.page) as aside:
-        aside.write_text(page, encoding="utf-8")
+    write_text(page, args.page)
     write_json(summary, args.summary)
 
 

@@ -1,12 +1,11 @@
 """How many rows each table of the pipeline has, and how many its job dropped, by reason."""
 
-import json
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import polars as pl
 
-from holdfast.common.errors import UserError
+from holdfast.common.files import read_json, scan_parquet
 
 
 class TableCount(NamedTuple):
@@ -17,14 +16,6 @@ class TableCount(NamedTuple):
     rows: int
     rejected: list[tuple[str, int]]
     note: str
-
-
-def read_json(path: str | Path) -> Any:
-    """The content of a JSON file that a step wrote. Raises UserError when it cannot be read."""
-    try:
-        return json.loads(Path(path).read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise UserError(f"{path}: not readable as JSON ({error}); build it again") from error
 
 
 def count_table(path: str, rejected: dict[str, str]) -> TableCount:
@@ -38,7 +29,7 @@ def count_table(path: str, rejected: dict[str, str]) -> TableCount:
         name, rows, note = file.parent.name, *_mixture(file)
         dropped = rejected.get(str(file.parent), "")
     else:
-        name, frame = file.stem, _scan(path)
+        name, frame = file.stem, scan_parquet(path)
         rows = frame.select(pl.len()).collect().item()
         note = _note(step, name, frame)
         dropped = rejected.get(str(file.with_suffix("")), rejected.get(str(file.parent), ""))
@@ -59,22 +50,9 @@ def rejected_files(paths: list[str]) -> dict[str, str]:
     return found
 
 
-def _scan(path: str) -> pl.LazyFrame:
-    try:
-        frame = pl.scan_parquet(path)
-        frame.collect_schema()
-    except (OSError, pl.exceptions.PolarsError) as error:
-        raise UserError(
-            f"{path}: not a readable Parquet file ({str(error).splitlines()[0]}); build it again"
-        ) from error
-    return frame
-
-
 def _reasons(path: str) -> list[tuple[str, int]]:
-    counts = (
-        _scan(path).group_by("reason").agg(rows=pl.len()).sort(["rows", "reason"], descending=[True, False]).collect()
-    )
-    return list(counts.iter_rows())
+    counts = scan_parquet(path).group_by("reason").agg(rows=pl.len())
+    return list(counts.sort(["rows", "reason"], descending=[True, False]).collect().iter_rows())
 
 
 def _mixture(file: Path) -> tuple[int, str]:

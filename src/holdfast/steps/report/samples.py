@@ -4,7 +4,7 @@ from typing import Any
 
 import polars as pl
 
-from holdfast.common.files import scan_table
+from holdfast.common.files import scan_parquet, scan_table
 from holdfast.common.ids import row_id
 from holdfast.common.tables import (
     ALL_SCORES,
@@ -71,7 +71,7 @@ def example_instructions(
 
 def dropped(path: str, size: int) -> list[Row]:
     """Up to `size` dropped rows of each reason in the file: reason, detail and text (its first text column)."""
-    frame = pl.scan_parquet(path)
+    frame = scan_parquet(path)
     columns = frame.collect_schema().names()
     text = next((name for name in ("response", "instruction", "text", "row") if name in columns), None)
     shown = pl.col(text).cast(pl.String) if text else pl.lit("")

@@ -6,7 +6,7 @@ from typing import Any
 import polars as pl
 from markupsafe import Markup
 
-from holdfast.common.errors import UserError
+from holdfast.common.errors import UserError, first_line
 from holdfast.steps.report.plots import curves, histogram
 from holdfast.steps.report.verdict import counted
 
@@ -59,7 +59,7 @@ def losses(path: str) -> tuple[str, Markup]:
             for name, column in (("training", "loss"), ("validation", "eval_loss"))
         ]
     except (OSError, ValueError, pl.exceptions.PolarsError) as error:
-        raise UserError(f"{path}: not a loss curve ({str(error).splitlines()[0]}); train again") from error
+        raise UserError(f"{path}: not a loss curve ({first_line(error)}); train again") from error
     name, drawn = Path(path).stem, [(label, line) for label, line in series if line]
     if not drawn:
         return name, Markup("")

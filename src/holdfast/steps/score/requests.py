@@ -8,14 +8,11 @@ from collections.abc import Iterator
 
 import polars as pl
 
-from holdfast.chat.judging import judge_messages
+from holdfast.chat.judging import RATINGS, judge_messages
 from holdfast.common.ids import row_seed
 from holdfast.inference.ask import Request
 from holdfast.inference.params import Sampling
 from holdfast.steps.score.params import Score
-
-DIGITS = ("1", "2", "3", "4", "5")
-
 
 _INSTRUCTIONS_AT_ONCE = 4096  # bounds the memory that the texts take
 
@@ -70,7 +67,7 @@ def requests(
                 seed=row_seed(random_seed, "score", attempt, *content),
                 sampling=how,
                 stop_ids=(),
-                logprobs_of=DIGITS if expected else (),
+                logprobs_of=RATINGS if expected else (),
             )
 
 

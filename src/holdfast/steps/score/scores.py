@@ -5,22 +5,18 @@ import re
 
 import polars as pl
 
+from holdfast.chat.judging import expected_score
+
 _SCORE = re.compile(r"\bscore[^\w-]{0,6}([0-9]++(?:\.[0-9]++)?+)(?!\w)", re.IGNORECASE)
 
 
 def read_expected(replies: pl.DataFrame, min_valid_mass: float) -> pl.DataFrame:
-    """Scores from the log-probabilities of 1 to 5 as the first token: their expectation, if enough mass is on them.
+    """Scores from log-probabilities (`expected_score`) of replies with the columns of `ANSWERS`.
 
-    Takes the columns of `inference.ANSWERS`; adds score, valid_mass and status (ok, unparsable or error).
+    Adds score, valid_mass and status (ok, unparsable or error).
     """
-    scores, masses = [], []
-    for logprobs in replies["logprobs"]:
-        probabilities = [0.0 if p is None else math.exp(p) for p in (logprobs if logprobs is not None else ())]
-        mass = math.fsum(probabilities)
-        masses.append(min(mass, 1.0) if probabilities else None)
-        weighed = math.fsum(n * p for n, p in enumerate(probabilities, start=1))
-        scores.append(min(5.0, max(1.0, weighed / mass)) if mass > 0 and mass >= min_valid_mass else None)
-    return _with_status(replies, scores, masses)
+    found = [expected_score(logprobs, min_valid_mass) for logprobs in replies["logprobs"].to_list()]
+    return _with_status(replies, [score for score, _ in found], [mass for _, mass in found])
 
 
 def parse_score(reply: str, finish_reason: str) -> float | None:

@@ -1,9 +1,9 @@
 """The user's seed files: system prompts, tools and example instructions."""
 
-import json
+from collections.abc import Iterator
 from typing import Any
 
-from holdfast.common.data_files import read_records
+from holdfast.common.data_files import read_rows
 from holdfast.common.errors import UserError
 
 
@@ -40,34 +40,18 @@ def tools(path: str | None) -> list[dict[str, Any]] | None:
     """Tool schemas for the chat template: a JSON list of objects. Raises UserError."""
     if path is None:
         return None
-    try:
-        found = json.loads(_read(path))
-    except ValueError as error:
-        raise UserError(f"{path}: not JSON ({error})") from error
-    if not isinstance(found, list) or not all(isinstance(tool, dict) for tool in found):
-        raise UserError(f"{path}: expected a list of tool schemas")
+    found = []
+    for where, tool in read_rows(path, "json"):
+        if not {"function", "name"} & set(tool):
+            raise UserError(f'{where}: expected a list of tool schemas, found an object without "function" or "name"')
+        found.append(tool)
     return found
 
 
-def _read(path: str) -> str:
-    try:
-        with open(path, encoding="utf-8") as file:
-            return file.read()
-    except OSError as error:
-        raise UserError(f"{path}: {error.strerror}; the file is named in params.yaml") from error
-    except UnicodeDecodeError as error:
-        raise UserError(f"{path}: not UTF-8 ({error.reason} at byte {error.start}); convert it") from error
-
-
-def _rows(path: str, keys: set[str]) -> list[tuple[str, dict[str, Any]]]:
+def _rows(path: str, keys: set[str]) -> Iterator[tuple[str, dict[str, Any]]]:
     """(file and line, object) of each line of a JSONL file."""
-    rows = []
-    for record in read_records(path, "jsonl"):
-        where = f"{path} {record.place}"
-        if record.value is None:
-            raise UserError(f"{where}: {record.fault}")
-        if set(record.value) - keys:
-            found = ", ".join(record.value)
+    for where, row in read_rows(path, "jsonl"):
+        if set(row) - keys:
+            found = ", ".join(row)
             raise UserError(f"{where}: expected an object with {' and '.join(sorted(keys))}, found the keys {found}")
-        rows.append((where, record.value))
-    return rows
+        yield where, row

@@ -9,7 +9,7 @@ import yaml
 
 from holdfast.chat.template import load_tokenizer
 from holdfast.common.errors import UserError
-from holdfast.common.files import replacing
+from holdfast.common.files import replacing, write_text
 from holdfast.common.gpus import own_gpus
 from holdfast.common.run_names import arm_and_seed
 from holdfast.common.section import optional, undeclared_value, value
@@ -72,8 +72,7 @@ def main() -> None:
     with replacing(args.model) as folder:
         assemble(work / "output", Path(args.base), merge, folder, template if wrapped else None)
         (folder / "holdfast.json").write_text(json.dumps(about, indent=2) + "\n", encoding="utf-8")
-    with replacing(args.curve) as aside:
-        aside.write_text(curve(ended["log"]), encoding="utf-8")
+    write_text(curve(ended["log"]), args.curve)
     shutil.rmtree(work)
     print(f"train {args.run}: {ended['steps']} steps, {ended['epochs']:.2f} epochs of {rows} rows", flush=True)
 

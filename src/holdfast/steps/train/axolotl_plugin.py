@@ -1,13 +1,12 @@
 """Axolotl plugin: seeds adapters, records the losses, and ends the trainer when its parent process ends."""
 
-import json
-import os
 from pathlib import Path
 from typing import Any
 
 from axolotl.integrations.base import BasePlugin
 from transformers import TrainerCallback, set_seed
 
+from holdfast.common.files import write_json
 from holdfast.common.processes import end_with_parent
 from holdfast.steps.train.loss_curve import steps_between_logs
 
@@ -43,19 +42,12 @@ class Record(TrainerCallback):
         # the number of steps is known only now: it depends on GPUs and packing
         args.logging_steps = state.logging_steps = steps_between_logs(state.max_steps, self.logging_steps)
 
-    def _write(self, name: str, value: Any) -> None:
-        aside = self.folder / f".{name}.part"
-        aside.write_text(json.dumps(value), encoding="utf-8")
-        os.replace(aside, self.folder / name)
-
     def on_log(self, args: Any, state: Any, control: Any, logs: Any = None, **_: Any) -> None:
         if state.is_world_process_zero:
             loss = (logs or {}).get("loss")
-            self._write(PROGRESS, {"step": state.global_step, "of": state.max_steps, "loss": loss})
+            write_json({"step": state.global_step, "of": state.max_steps, "loss": loss}, self.folder / PROGRESS)
 
     def on_train_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         if state.is_world_process_zero:
-            self._write(
-                HISTORY,
-                {"steps": state.global_step, "of": state.max_steps, "epochs": state.epoch, "log": state.log_history},
-            )
+            ended = {"steps": state.global_step, "of": state.max_steps, "epochs": state.epoch}
+            write_json(ended | {"log": state.log_history}, self.folder / HISTORY)

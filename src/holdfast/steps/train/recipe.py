@@ -10,7 +10,7 @@ from pydantic import AliasChoices, BaseModel, ValidationError
 from holdfast.chat.template import Template, load_tokenizer
 from holdfast.chat.training_template import end_of_turn, training_template
 from holdfast.common.errors import UserError
-from holdfast.common.files import replacing
+from holdfast.common.files import write_text
 from holdfast.common.section import read, value
 from holdfast.common.step import arguments, run
 from holdfast.inference.model_files import pinned_loading
@@ -99,8 +99,7 @@ def main() -> None:
         composed["revision_of_model"] = loaded["revision"]
     composed |= {"trust_remote_code": True} if loaded["trust_remote_code"] else {}
     validate(run_config(composed, args.base, 0, 1, "train.jsonl", "val.jsonl", "work"), where)
-    with replacing(args.recipe) as aside:
-        aside.write_text(yaml.safe_dump(composed, sort_keys=True, allow_unicode=True), encoding="utf-8")
+    write_text(yaml.safe_dump(composed, sort_keys=True, allow_unicode=True), args.recipe)
 
 
 if __name__ == "__main__":

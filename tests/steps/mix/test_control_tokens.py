@@ -9,7 +9,7 @@ import pytest
 from holdfast.chat.control_tokens import message_control_tokens
 from holdfast.chat.template import Template, load_tokenizer
 from holdfast.common.tables import SELECTED
-from holdfast.steps.mix.control_tokens import drop_spelled
+from holdfast.steps.mix.control_tokens import drop_control_tokens
 from mixing import selection, write_lines
 from models import tiny_model
 
@@ -78,7 +78,7 @@ def rows_of(*texts):
     ("tokens", "kept"), [([], ["a", "<x>", "user"]), (["<x>"], ["a", "user"]), (["user", "role"], ["a", "<x>"])]
 )
 def test_only_texts_are_looked_at(tokens, kept):
-    found, dropped = drop_spelled(rows_of("a", "<x>", "user"), tokens)
+    found, dropped = drop_control_tokens(rows_of("a", "<x>", "user"), tokens)
     assert [json.loads(text)[1]["content"] for text in found["conversation"]] == kept
     assert len(found) + len(dropped) == 3
 
@@ -88,5 +88,5 @@ def test_marks_of_thinking_that_the_template_writes_and_html_are_texts():
     tokenizer.add_tokens(["<think>", "</think>", "<table>"])
     tokenizer.chat_template = tokenizer.chat_template.replace("{{", "{# <think></think> #}{{", 1)
     tokens = message_control_tokens(Template(tokenizer))
-    kept, dropped = drop_spelled(rows_of("<think>so</think>x", "<table>", f"x{END}"), tokens)
+    kept, dropped = drop_control_tokens(rows_of("<think>so</think>x", "<table>", f"x{END}"), tokens)
     assert (kept["row_id"].to_list(), dropped["row_id"].to_list()) == (["0", "1"], ["2"])

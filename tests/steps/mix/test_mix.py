@@ -269,7 +269,7 @@ def test_all_faults_of_a_file_are_listed(project):
         ({"sources": {"domain": 0.0}}, "the share of domain must be above 0"),
         (
             {"sources": {"rehearsal": 0.99, "domain": 0.01}},
-            "3861 rows needed for its share of 0.99, 300 there, 3561 short",
+            "3861 rows needed for its share of 0.99, 300 available, 3561 short",
         ),
     ],
 )

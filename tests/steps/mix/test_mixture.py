@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from holdfast.common.errors import UserError
 from holdfast.common.ids import row_id
 from holdfast.common.run_names import arm_and_seed, run_names
-from holdfast.steps.mix.mixture import draw, drop_duplicates, plan, shuffled
+from holdfast.steps.mix.mixture import allocate, draw, drop_duplicates, shuffled
 from holdfast.steps.mix.params import Arm
 
 SIZES = {"domain": 17, "rehearsal": 200, "public": 60}
@@ -32,8 +32,8 @@ def pool(sizes=None, tokens=lambda i: 10 + i % 7):
 
 
 def mixed(rows, arm, whole="domain", validation=0.1, seed=0, slices=None):
-    """Stratum -> (training rows, validation rows)."""
-    strata = plan(rows, "test", arm, None if arm.budget else whole, slices or {})
+    """Allocation -> (training rows, validation rows)."""
+    strata = allocate(rows, "test", arm, None if arm.budget else whole, slices or {})
     return {stratum: draw(rows, stratum, arm.unit, validation, seed) for stratum in strata}
 
 
@@ -49,9 +49,9 @@ def test_the_whole_source_sets_the_size():
 
 def test_a_shortage_says_by_how_much():
     arm = Arm(sources={"rehearsal": 0.95, "domain": 0.05})
-    message = "rehearsal: 323 rows needed for its share of 0.95, 200 there, 123 short"
+    message = "rehearsal: 323 rows needed for its share of 0.95, 200 available, 123 short"
     with pytest.raises(UserError, match=message):
-        plan(pool(), "test", arm, "domain", {})
+        allocate(pool(), "test", arm, "domain", {})
 
 
 def test_repeat_fills_a_shortage_and_shrink_keeps_the_shares():
@@ -69,7 +69,7 @@ def test_repeat_fills_a_shortage_and_shrink_keeps_the_shares():
 
 def test_slices_share_their_source():
     arm = Arm(sources={"rehearsal": 1.0}, budget=40)
-    strata = plan(pool(), "test", arm, None, {"rehearsal": {"math": 3.0, "chat": 1.0}})
+    strata = allocate(pool(), "test", arm, None, {"rehearsal": {"math": 3.0, "chat": 1.0}})
     assert {s.slice: s.size for s in strata} == {"math": 30, "chat": 10}
     train, _ = draw(pool(), strata[0], "rows", 0.0, 0)
     assert set(train["slice"]) == {strata[0].slice}
@@ -77,7 +77,7 @@ def test_slices_share_their_source():
 
 def test_an_empty_source_is_an_error_of_its_own():
     with pytest.raises(UserError, match="source public has no usable row"):
-        plan(pool({"domain": 3}), "test", Arm(sources={"public": 0.5, "domain": 0.5}), "domain", {})
+        allocate(pool({"domain": 3}), "test", Arm(sources={"public": 0.5, "domain": 0.5}), "domain", {})
 
 
 shares = st.dictionaries(st.sampled_from(sorted(SIZES)), st.floats(0.05, 1.0), min_size=1)

@@ -172,7 +172,5 @@ def loaded(name: str, model: Model) -> Iterator[TransformersEngine]:
 def explain(name: str, model: Model, error: BaseException) -> str:
     """A message with a repair for what goes wrong when a model is loaded or runs."""
     if isinstance(error, torch.OutOfMemoryError | MemoryError) or "can't allocate memory" in str(error):
-        return (
-            f"model {name}: out of memory ({first_line(error)}); lower engine_args.batch_size or use a smaller dtype"
-        )
+        return f"model {name}: out of memory ({first_line(error)}); lower engine_args.batch_size or use a smaller dtype"
     return f"model {name}: Transformers failed: {first_line(error)} (check {model.path} and models.{name}.engine_args)"

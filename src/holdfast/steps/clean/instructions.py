@@ -6,6 +6,7 @@ import numpy as np
 import polars as pl
 
 from holdfast.chat.user_turns import earlier_turns
+from holdfast.common.rejected import drop_with_reasons, split_by_reason
 from holdfast.common.tables import CONTAMINATION, REJECTED_INSTRUCTIONS
 from holdfast.steps.clean.drop_reasons import collapse, reasons
 from holdfast.steps.clean.near_duplicates import duplicates_of
@@ -30,10 +31,7 @@ def drop_contaminated(instructions: pl.DataFrame, found: pl.DataFrame) -> tuple[
     detail = found.group_by("instruction_id").agg(
         detail=pl.format("{}: {}", "suite", "span").sort_by("suite").str.join("; "), reason=pl.lit("contaminated")
     )
-    return (
-        instructions.join(detail, on="instruction_id", how="anti", maintain_order="left"),
-        instructions.join(detail, on="instruction_id", maintain_order="left"),
-    )
+    return drop_with_reasons(instructions, detail, "instruction_id")
 
 
 def drop_near_duplicates(instructions: pl.DataFrame, settings: NearDuplicates) -> tuple[pl.DataFrame, pl.DataFrame]:
@@ -52,14 +50,13 @@ def drop_near_duplicates(instructions: pl.DataFrame, settings: NearDuplicates) -
         settings.ngram,
         settings.permutations,
     )
-    marked = instructions.with_columns(
-        detail=pl.format(
-            "{} of {}", pl.Series(np.round(similarity, 3)), instructions["instruction_id"].gather(np.maximum(near, 0))
-        ),
-        reason=pl.lit("near_duplicate"),
-        near=pl.Series(near >= 0),
+    kept_id = instructions["instruction_id"].gather(np.maximum(near, 0))
+    return split_by_reason(
+        instructions.with_columns(
+            reason=pl.when(pl.Series(near >= 0)).then(pl.lit("near_duplicate")),
+            detail=pl.format("{} of {}", pl.Series(np.round(similarity, 3)), kept_id),
+        )
     )
-    return instructions.filter(~marked["near"]), marked.filter("near").drop("near")
 
 
 def clean_samples(

@@ -15,14 +15,14 @@ from holdfast.common.wording import counted
 from holdfast.inference.model_files import pinned_loading
 from holdfast.steps.mix import mixture
 from holdfast.steps.mix.contamination import (
-    actions,
     counts_by_suite,
     drop_contaminated,
     load_items,
+    mark_not_drawn,
     reporting_sources,
     warn,
 )
-from holdfast.steps.mix.control_tokens import drop_spelled
+from holdfast.steps.mix.control_tokens import drop_control_tokens
 from holdfast.steps.mix.dataset_card import card
 from holdfast.steps.mix.lengths import measure
 from holdfast.steps.mix.outputs import DATE, rejected_rows, summarise, write
@@ -79,7 +79,7 @@ def main() -> None:
     kept, dropped, found = drop_contaminated(kept, items, compared.ngram, reporting)
     rejected.append(rejected_rows(dropped))
     template = Template(load_tokenizer(args.base, **pinned_loading(args.params, args.base)), date=DATE)
-    kept, dropped = drop_spelled(kept, message_control_tokens(template))
+    kept, dropped = drop_control_tokens(kept, message_control_tokens(template))
     rejected.append(rejected_rows(dropped))
     kept, dropped = measure(kept, template, limit, mix.too_long)
     rejected.append(rejected_rows(dropped))
@@ -89,21 +89,21 @@ def main() -> None:
         print(
             f"mix {args.arm}: {source}: {counted(len(some), 'row')} rejected: {reason}, such as: {example}", flush=True
         )
-    strata = mixture.plan(kept, args.arm, arm, size_from, {name: source.slices for name, source in sources.items()})
-    drawn = [mixture.draw(kept, stratum, arm.unit, mix.validation, seed) for stratum in strata]
+    parts = mixture.allocate(kept, args.arm, arm, size_from, {name: source.slices for name, source in sources.items()})
+    drawn = [mixture.draw(kept, part, arm.unit, mix.validation, seed) for part in parts]
     train = mixture.shuffled(pl.concat([t for t, _ in drawn]), seed)
     val = mixture.shuffled(pl.concat([v for _, v in drawn]), seed)
     left = kept.join(pl.concat([train, val]), on="row_id", how="anti")
     unused = "more rows than the arm's share needs"
     rejected.append(rejected_rows(left.with_columns(reason=pl.lit("not_drawn"), detail=pl.lit(unused))))
     lost = pl.concat(rejected).sort("source", "reason", "row_id", "origin")
-    found = actions(found, pl.concat([train, val]))
+    found = mark_not_drawn(found, pl.concat([train, val]))
 
     write(train, folder, "train")
     write(val, folder, "val")
     write_table(lost, folder / "rejected.parquet", MIX_REJECTED)
     write_table(found, folder / "contamination.parquet", MIX_CONTAMINATION)
-    counts = summarise(strata, train, val, lost) | {"contamination": counts_by_suite(found)}
+    counts = summarise(parts, train, val, lost) | {"contamination": counts_by_suite(found)}
     summary = {"arm": args.arm, "base": args.base, "unit": arm.unit, "shortage": arm.shortage, **counts}
     write_json(summary, folder / "summary.json")
     files = ["train.jsonl", "val.jsonl", "train.parquet", "val.parquet", "rejected.parquet", "contamination.parquet"]

@@ -6,6 +6,7 @@ from typing import Any
 
 import polars as pl
 
+from holdfast.common.rejected import drop_with_reasons
 from holdfast.common.tables import MIX_CONTAMINATION
 from holdfast.common.wording import counted
 from holdfast.steps.mix.params import Source
@@ -54,11 +55,10 @@ def drop_contaminated(
             detail=pl.format("{} {} ({}): {}", "suite", "item_id", "kind", "span").str.join("; "),
         )
     )
-    dropped = rows.join(reasons, on="row_id", maintain_order="left")
-    return rows.join(reasons, on="row_id", how="anti", maintain_order="left"), dropped, found
+    return *drop_with_reasons(rows, reasons, "row_id"), found
 
 
-def actions(found: pl.DataFrame, mixed: pl.DataFrame) -> pl.DataFrame:
+def mark_not_drawn(found: pl.DataFrame, mixed: pl.DataFrame) -> pl.DataFrame:
     """`found` with the action `not_drawn` where the row is kept but did not come into the mixture `mixed`."""
     outside = (pl.col("action") == "reported") & ~pl.col("row_id").is_in(mixed["row_id"].implode())
     return found.with_columns(action=pl.when(outside).then(pl.lit("not_drawn")).otherwise("action"))

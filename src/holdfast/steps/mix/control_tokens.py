@@ -1,4 +1,4 @@
-"""Rows whose texts spell control tokens of the base model: training would read them as the tokens themselves."""
+"""Rows whose texts contain control tokens of the base model, which training would not read as text."""
 
 import json
 import re
@@ -6,11 +6,13 @@ from collections.abc import Iterator
 
 import polars as pl
 
+from holdfast.common.rejected import drop_with_reasons
 
-def drop_spelled(rows: pl.DataFrame, tokens: list[str]) -> tuple[pl.DataFrame, pl.DataFrame]:
+
+def drop_control_tokens(rows: pl.DataFrame, tokens: list[str]) -> tuple[pl.DataFrame, pl.DataFrame]:
     """Rows (MIXABLE) without any of the control tokens, and the others with reason (`control_token`) and detail."""
     pattern = re.compile("|".join(re.escape(token) for token in sorted(tokens, key=len, reverse=True)) or "(?!)")
-    # quick, as JSON writes them; what it finds beside the texts (a token "role") is sorted out below
+    # a fast search in the JSON text; what it finds outside of the messages' texts (a token "role") is excluded below
     written = [form for token in tokens for form in {token, json.dumps(token, ensure_ascii=False)[1:-1]}]
     columns = (pl.col("conversation"), pl.col("tools").fill_null(""))
     suspects = rows.filter(
@@ -23,11 +25,7 @@ def drop_spelled(rows: pl.DataFrame, tokens: list[str]) -> tuple[pl.DataFrame, p
                 found.append((row_id, "control_token", f"{match[0]} is spelled in {place}"))
                 break
     schema = {"row_id": pl.String, "reason": pl.String, "detail": pl.String}
-    reasons = pl.DataFrame(found, schema=schema, orient="row")
-    return (
-        rows.join(reasons, on="row_id", how="anti", maintain_order="left"),
-        rows.join(reasons, on="row_id", maintain_order="left"),
-    )
+    return drop_with_reasons(rows, pl.DataFrame(found, schema=schema, orient="row"), "row_id")
 
 
 def _texts(conversation: str, tools: str | None) -> Iterator[tuple[str, str]]:

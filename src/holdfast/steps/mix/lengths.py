@@ -7,6 +7,7 @@ from typing import Any
 import polars as pl
 
 from holdfast.chat.template import Refused, Template
+from holdfast.common.rejected import split_by_reason
 
 _AT_ONCE = 1000
 
@@ -48,9 +49,7 @@ def measure(rows: pl.DataFrame, template: Template, limit: int, too_long: str) -
         "reason": pl.String,
         "detail": pl.String,
     }
-    measured = rows.with_columns(pl.DataFrame(out, schema=schema, orient="row").get_columns())
-    ok = pl.col("reason").is_null()
-    return measured.filter(ok).drop("reason", "detail"), measured.filter(~ok)
+    return split_by_reason(rows.with_columns(pl.DataFrame(out, schema=schema, orient="row").get_columns()))
 
 
 def _rendered(template: Template, messages: list[Message], tools: str | None) -> str:

@@ -1,4 +1,4 @@
-"""What goes into a mixture: duplicates out, shares to sizes, rows drawn, split and put in order.
+"""From the rows of an arm's sources to its mixture: remove duplicates, allocate sizes by share, draw, split, shuffle.
 
 Rows are drawn in the order of a hash of seed and row, so a smaller draw is a part of a larger one (arms at several
 ratios share rows), and neither the order of the input nor other sources change it.
@@ -12,23 +12,26 @@ import polars as pl
 
 from holdfast.common.errors import UserError
 from holdfast.common.ids import row_seed
+from holdfast.common.rejected import split_by_reason
+from holdfast.common.shares import NEARLY_WHOLE, largest_remainders
 from holdfast.steps.mix.params import Arm
 
 
-class Stratum(NamedTuple):
-    """A source, or one slice of it, and its part of the mixture. Sizes are in rows or tokens, as the arm counts."""
+class Allocation(NamedTuple):
+    """A source, or one slice of it, and its part of the mixture. Sizes are in the arm's `unit`, rows or tokens."""
 
     source: str
     slice: str | None
-    share: float
+    share: float  # of the mixture
     available: int
-    size: int  # what it has to contribute
+    size: int  # in the mixture
 
 
 def drop_duplicates(rows: pl.DataFrame, precedence: list[str]) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """Of a prompt that several sources hold keep only the first source's rows, and of equal conversations there one.
+    """Keep one of equal conversations, and of a prompt that several sources have the rows of the first source only.
 
-    `rows` has columns source, row_id, content_key, prompt_key; returns the kept and, with reason and detail, the rest.
+    `rows` has columns source, row_id, content_key, prompt_key; `precedence`: sources, the first one wins. Returns the
+    kept rows and, with reason and detail, the others.
     """
     rank = pl.col("source").replace_strict(precedence, range(len(precedence)), return_dtype=pl.UInt32)
     first = pl.col("source").sort_by(rank, maintain_order=True).first().over("prompt_key")
@@ -41,25 +44,20 @@ def drop_duplicates(rows: pl.DataFrame, precedence: list[str]) -> tuple[pl.DataF
         .then(pl.format("the same prompt is in source {}", "_first"))
         .otherwise(pl.lit("an equal row is kept"))
     )
-    return _parted(rows.with_columns(reason=reason, detail=detail).drop("_first", "_elsewhere", "_again"))
+    return split_by_reason(rows.with_columns(reason=reason, detail=detail).drop("_first", "_elsewhere", "_again"))
 
 
-def _parted(rows: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
-    kept = rows.filter(pl.col("reason").is_null()).drop("reason", "detail")
-    return kept, rows.filter(pl.col("reason").is_not_null())
-
-
-def plan(
+def allocate(
     rows: pl.DataFrame, name: str, arm: Arm, size_from: str | None, slices: Mapping[str, Mapping[str, float]]
-) -> list[Stratum]:
-    """The size of every stratum: from the budget, or so that all rows of the source `size_from` are used.
+) -> list[Allocation]:
+    """The size of every source or slice: from the budget, or so that all rows of the source `size_from` are used.
 
     `rows` has columns source, slice, tokens; `slices` gives the relative shares of slices for sources that have them.
     Raises UserError when a source is too small for its share and the arm's `shortage` is `error`.
     """
     sizes = _available(rows, arm.unit)
     total_share = math.fsum(arm.sources.values())
-    parts: list[Stratum] = []
+    parts: list[Allocation] = []
     for source, share in sorted(arm.sources.items()):
         weights = slices.get(source) or {}
         own: list[tuple[str | None, float]] = [(s, w / math.fsum(weights.values())) for s, w in sorted(weights.items())]
@@ -67,8 +65,8 @@ def plan(
             available = sum(n for (s, p), n in sizes.items() if s == source and part in (None, p))
             if not available:
                 what = f"slice {part!r} of source {source}" if part else f"source {source}"
-                raise UserError(f"arm {name}: {what} has no usable row; see above why, or leave it out of the arm")
-            parts.append(Stratum(source, part, share / total_share * weight, available, 0))
+                raise UserError(f"arm {name}: {what} has no usable row; see the log for the reasons, or remove it")
+            parts.append(Allocation(source, part, share / total_share * weight, available, 0))
     total: float
     if arm.budget is not None:
         total = arm.budget
@@ -77,14 +75,16 @@ def plan(
         total = sum(p.available for p in parts if p.source == size_from) / math.fsum(
             p.share for p in parts if p.source == size_from
         )
-    sized = _sized(parts, total)
+    counts = largest_remainders({(p.source, p.slice or ""): p.share * total for p in parts})
+    sized = [p._replace(size=counts[p.source, p.slice or ""]) for p in parts]
     short = [p for p in sized if p.size > p.available]
     if short and arm.shortage == "shrink":
-        sized = _sized(parts, min(total, *(p.available / p.share for p in parts)), down=True)
-    elif short and arm.shortage == "error":
+        total = min(total, *(p.available / p.share for p in parts))
+        return [p._replace(size=math.floor(p.share * total + NEARLY_WHOLE)) for p in parts]
+    if short and arm.shortage == "error":
         lines = [
             f"{p.source}{f', slice {p.slice}' if p.slice else ''}: {p.size} {arm.unit} needed for its share of"
-            f" {p.share:.3g}, {p.available} there, {p.size - p.available} short"
+            f" {p.share:.3g}, {p.available} available, {p.size - p.available} short"
             for p in short
         ]
         raise UserError(
@@ -99,32 +99,24 @@ def _available(rows: pl.DataFrame, unit: str) -> dict[tuple[str, str | None], in
     return {(s, p): n for s, p, n in rows.group_by("source", "slice").agg(size.cast(pl.Int64).alias("n")).iter_rows()}
 
 
-def _sized(parts: list[Stratum], total: float, down: bool = False) -> list[Stratum]:
-    """Whole sizes by the largest remainder, so that they add up; `down`: never above the exact part."""
-    exact = [p.share * total for p in parts]
-    floors = [math.floor(x + 1e-9) for x in exact]
-    missing = 0 if down else round(math.fsum(exact)) - sum(floors)
-    most = sorted(range(len(parts)), key=lambda i: (floors[i] - exact[i], i))[:missing]
-    return [p._replace(size=floors[i] + (i in most)) for i, p in enumerate(parts)]
-
-
 def draw(
-    rows: pl.DataFrame, stratum: Stratum, unit: str, validation: float, seed: int
+    rows: pl.DataFrame, part: Allocation, unit: str, validation: float, seed: int
 ) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """The stratum's training and validation rows, drawn from `rows` (source, slice, row_id, prompt_key, tokens).
+    """Training and validation rows of `part`, drawn from `rows` (source, slice, row_id, prompt_key, tokens).
 
-    Rows with the same prompt stay on one side. A stratum larger than its rows repeats training rows (column `copy`).
+    Rows with the same prompt stay on one side. If it needs more rows than there are, training rows are repeated (column
+    `copy`: 0, 1, …).
     """
-    pool = rows.filter(pl.col("source") == stratum.source)
-    if stratum.slice is not None:
-        pool = pool.filter(pl.col("slice") == stratum.slice)
+    pool = rows.filter(pl.col("source") == part.source)
+    if part.slice is not None:
+        pool = pool.filter(pl.col("slice") == part.slice)
     pool = _ordered(pool, seed, "draw").with_columns(copy=pl.lit(0, pl.Int64))
-    drawn = _prefix(pool, stratum.size, unit)
+    drawn = _prefix(pool, part.size, unit)
     held = _held_out(drawn, validation, seed)
     train = drawn.join(held, on="row_id", how="anti", maintain_order="left")
-    wanted = stratum.size - _size(held, unit)
+    wanted = part.size - _size(held, unit)
     copies = [train]
-    while stratum.size > stratum.available and (left := wanted - sum(_size(c, unit) for c in copies)) > 0:
+    while part.size > part.available and (left := wanted - sum(_size(c, unit) for c in copies)) > 0:
         again = _prefix(train, left, unit).with_columns(copy=pl.lit(len(copies), pl.Int64))
         if again.is_empty():
             break

@@ -41,12 +41,12 @@ def written(rows: pl.DataFrame) -> list[dict[str, Any]]:
 
 
 def summarise(
-    strata: Iterable[mixture.Stratum], train: pl.DataFrame, val: pl.DataFrame, rejected: pl.DataFrame
+    parts: Iterable[mixture.Allocation], train: pl.DataFrame, val: pl.DataFrame, rejected: pl.DataFrame
 ) -> dict[str, Any]:
-    """Counts of the mixture as it came out, per stratum and altogether."""
+    """Counts of the mixture as it came out, per source or slice and altogether."""
     both = pl.concat([train, val])
     sources = []
-    for s in strata:
+    for s in parts:
         own = pl.col("source") == s.source
         own = own if s.slice is None else own & (pl.col("slice") == s.slice)
         here, learnt = both.filter(own), train.filter(own)

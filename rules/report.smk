@@ -21,10 +21,7 @@ rule report:
         evaluations=expand("data/evaluate/{run}.parquet", run=evaluated()),
         metrics=["metrics/clean.json", "metrics/filter.json", *sandbox_truth()],
         curves=expand("plots/train/{run}.csv", run=[run for run in evaluated() if run != "base"]),
-        template=expand(
-            "src/holdfast/steps/report/template/{file}",
-            file=["page.html.j2", "sections.html.j2", "style.css", "page.js"],
-        ),
+        template=sorted(map(str, Path("src/holdfast/steps/report/template").iterdir())),
         env=env("core"),
         stamp=".holdfast/stamps/report",
     output:

@@ -4,7 +4,9 @@ import hashlib
 import os
 import subprocess
 import sys
+from importlib.util import find_spec
 from pathlib import Path
+from typing import get_args
 
 import polars as pl
 import pytest
@@ -15,6 +17,7 @@ from hypothesis import strategies as st
 from holdfast.chat.template import load_tokenizer
 from holdfast.common.errors import UserError
 from holdfast.inference.ask import ANSWERS, Request, ask, pending
+from holdfast.inference.engines import ENGINES
 from holdfast.inference.fingerprint import fingerprint
 from holdfast.inference.params import Model, Rates, Sampling
 from holdfast.inference.request import request_key
@@ -292,3 +295,8 @@ def test_old_answers_of_the_transformers_engine_are_not_found():
     Path("models/a/model.safetensors").write_text("weights")
     now = fingerprint("m", Model(path="models/a", engine="transformers"))
     assert now != "4843feb33e3b900276cc263ca211cb75", "they could depend on the other rows of a batch"
+
+
+def test_every_engine_that_params_yaml_may_name_is_listed():
+    assert set(get_args(Model.model_fields["engine"].annotation)) == set(ENGINES)
+    assert all(find_spec(module) for module in ENGINES.values())

@@ -13,14 +13,8 @@ from holdfast.chat.control_tokens import added_tokens
 from holdfast.chat.template import Message, Refused, Template
 
 _CONTEXT_TOKENS = 6  # of the prompt, enough to see how its end and the answer are joined
-
-
 _SYSTEM: Message = {"role": "system", "content": "system ghw"}
-
-
 _QUESTION: Message = {"role": "user", "content": "question qzx"}
-
-
 _ANSWER: Message = {"role": "assistant", "content": "answer vjk"}
 
 

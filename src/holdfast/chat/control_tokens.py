@@ -15,11 +15,7 @@ from holdfast.chat.template import Message, Refused, Template
 
 # Marks of reasoning and tool calls are texts that assistants write in an answer and that system prompts explain.
 _REASONING = re.compile("think|thought|reason", re.IGNORECASE)
-
-
 _TOOLS = re.compile("tool|function", re.IGNORECASE)
-
-
 _CONVERSATIONS = (("user", "assistant", "user"), ("user", "assistant"), ("system", "user", "assistant"))
 
 

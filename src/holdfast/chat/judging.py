@@ -10,16 +10,9 @@ from collections.abc import Iterable, Sequence
 from typing import Literal
 
 Method = Literal["expected", "parse"]
-
-
 RATINGS = ("1", "2", "3", "4", "5")  # the replies that the method `expected` reads
-
-
 TAGS = ("system", "user", "assistant", "tool", "instruction", "answer")
-
-
 _TAG = re.compile(rf"<(?=\s*/?\s*(?:{'|'.join(TAGS)})\b)", re.IGNORECASE)
-
 
 _CLOSING = {
     "expected": "Reply with one digit from 1 to 5.",

@@ -14,17 +14,9 @@ from holdfast.chat.template import Message, Refused, Template
 # Users' texts start and end with any character, and a tokenizer may merge it with its neighbour in the template. What
 # is common to the renderings of all these is what the model has seen before the user wrote anything.
 _EDGES = ("Hello", "the", "9", "Écoute", "Привет", "你好", "مرحبا", "ま", "한", "🙂", *"\"'(<#*-`$:/[_.,?=@~{!")
-
-
 _BODY = "probe qzx"
-
-
 _STARTS = (*_EDGES, *map(chr, range(33, 127)))  # every visible ASCII character
-
-
 _PROBES = tuple(f"{start} {_BODY} {end}" for start, end in zip(_EDGES, reversed(_EDGES), strict=True))
-
-
 _ANSWER: Message = {"role": "assistant", "content": "answer vjk"}
 
 

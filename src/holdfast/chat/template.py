@@ -9,8 +9,6 @@ from typing import Any
 
 # Said once at import when torch is absent, which is meant: tokenizers and Jinja suffice here.
 os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
-
-
 os.environ.setdefault("TRANSFORMERS_NO_ADVISORY_WARNINGS", "1")
 
 
@@ -21,8 +19,6 @@ from holdfast.common.errors import UserError
 from holdfast.common.hub import offline_hint
 
 Message = dict[str, Any]
-
-
 _PROBE = "probe qzx"
 
 

@@ -14,7 +14,6 @@ from holdfast.chat.template import Template
 
 DATE = datetime.date.fromisoformat(FIXED_DATE)
 
-
 _IN_PARTS = (
     "{%- set holdfast = namespace(messages=[]) %}{% for m in messages %}{% if m.content is string %}"
     "{% set m = dict(m, content=[{'type': 'text', 'text': m.content}]) %}{% endif %}"

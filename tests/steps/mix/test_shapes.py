@@ -3,8 +3,10 @@
 import pytest
 import yaml
 
-from holdfast.steps.mix.conversations import ChangedMeaning, conversation
-from holdfast.steps.mix.shapes import shape_of, suggestion
+from holdfast.steps.mix.conversations import conversation
+from holdfast.steps.mix.messages import UnsupportedRow
+from holdfast.steps.mix.shapes import shape_of
+from holdfast.steps.mix.suggestions import suggestion
 
 TURNS = [{"role": "user", "content": "q"}, {"role": "assistant", "content": "a"}]
 
@@ -115,7 +117,7 @@ ASKED = {"question": "q", "answer": "a"}
 def test_what_changes_the_meaning_of_a_row_is_refused(row, said):
     shape = shape_of(row, {})
     assert shape is not None
-    with pytest.raises(ChangedMeaning) as error:
+    with pytest.raises(UnsupportedRow) as error:
         conversation(row, shape, {}, "mine")
     assert said in str(error.value)
 

@@ -15,9 +15,10 @@ import yaml
 from holdfast.cli.check import check
 from holdfast.cli.summary import table
 from holdfast.common.errors import UserError
-from holdfast.steps.report.page import estimate, render
+from holdfast.steps.report.page import render
 from holdfast.steps.report.params import Limits, Report
 from holdfast.steps.report.row_counts import TableCount
+from holdfast.steps.report.sections import Page, estimate
 from holdfast.steps.report.summary import summarise
 from models import ROOT
 from report_data import evaluation, write_chain
@@ -279,7 +280,7 @@ def test_the_page_of_several_seeds(marks: list[bool | None], spread: str) -> Non
     runs = dict.fromkeys(("base", "arm", "arm-s1", "arm-s2"), evaluation({"general": marks}))
     tables = [TableCount(step, "all", 3, [], "") for step in ("mix", "evaluate")]
     summary = summarise(runs, MEASURES, Report())
-    text = render(summary, runs, Report(), "base", tables, [], {}, {}, [], "")
+    text = render(Page(summary, runs, Report(), "base", tables, [], {}, {}, [], ""))
     assert f'<td class="left">general</td><td>{spread}</td>' in text
     assert "other items and other training seeds" in text
 

@@ -12,6 +12,7 @@ from holdfast.steps.report.page import render
 from holdfast.steps.report.params import Limits, Report
 from holdfast.steps.report.plots import ticks
 from holdfast.steps.report.row_counts import TableCount
+from holdfast.steps.report.sections import Page
 from holdfast.steps.report.statistics import paired_score, wilson
 from holdfast.steps.report.summary import summarise
 from holdfast.steps.report.verdict import points
@@ -150,7 +151,7 @@ def test_the_page_and_the_table_show_both_averages_and_what_is_not_graded() -> N
     runs = {"base": evaluation(before, 5), "arm": evaluation(after, 5)}
     summary = summarise(runs, dict.fromkeys(before, "general"), Report())
     tables = [TableCount(step, "all", 3, [], "") for step in ("mix", "evaluate")]
-    text = render(summary, runs, Report(), "base", tables, [], {}, {}, [], "")
+    text = render(Page(summary, runs, Report(), "base", tables, [], {}, {}, [], ""))
     for part in (
         "mean over 2 suites <small>(verdict)</small>",
         '<td class="left">mean over items</td>',

@@ -1,5 +1,10 @@
-"""What runs a model: vllm, openai (an endpoint) or transformers, behind one small interface."""
+"""What runs a model: one module per engine, listed in ENGINES.
 
+A new engine is a module with a function `start(name, model)` like the one here, an entry in ENGINES, and its name in
+`Model.engine` (`holdfast.inference.params`).
+"""
+
+import importlib
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from typing import Protocol
@@ -7,6 +12,12 @@ from typing import Protocol
 from holdfast.common.gpus import own_gpus
 from holdfast.inference.params import Model
 from holdfast.inference.request import Answer, Request
+
+ENGINES = {  # module by name; imported when it is needed, as each is in another environment
+    "vllm": "holdfast.inference.engines.vllm",
+    "openai": "holdfast.inference.engines.openai",
+    "transformers": "holdfast.inference.engines.transformers",
+}
 
 
 class Engine(Protocol):
@@ -23,18 +34,6 @@ class Engine(Protocol):
 @contextmanager
 def start(name: str, model: Model) -> Iterator[Engine]:
     """Load `model` on GPUs of its own; leaving frees what it holds. Raises UserError when it cannot be loaded."""
-    engine: AbstractContextManager[Engine]
-    if model.engine == "openai":
-        from holdfast.inference.engines.openai import endpoint
-
-        engine = endpoint(name, model)
-    elif model.engine == "transformers":
-        from holdfast.inference.engines.transformers import loaded
-
-        engine = loaded(name, model)
-    else:
-        from holdfast.inference.engines.vllm import started
-
-        engine = started(name, model)
+    engine: AbstractContextManager[Engine] = importlib.import_module(ENGINES[model.engine]).start(name, model)
     with own_gpus(model.gpus), engine as ready:
         yield ready

@@ -27,7 +27,7 @@ from holdfast.inference.params import Model, endpoint_faults
 from holdfast.inference.request import Answer, Request
 from holdfast.inference.token_estimate import prompt_tokens
 
-__all__ = ["SPENT", "OpenAIEngine", "endpoint"]
+__all__ = ["SPENT", "OpenAIEngine", "start"]
 
 
 TRIES = 8  # of one request, first one included
@@ -191,7 +191,7 @@ async def _settled(tasks: set[asyncio.Task[Answer]]) -> None:
 
 
 @contextmanager
-def endpoint(name: str, model: Model) -> Iterator[OpenAIEngine]:
+def start(name: str, model: Model) -> Iterator[OpenAIEngine]:
     """An endpoint to ask. Raises UserError when its settings are incomplete or the key is not in the environment."""
     engine = OpenAIEngine(name, model)
     try:

@@ -153,7 +153,7 @@ def _ids(value: int | list[int] | None) -> list[int]:
 
 
 @contextmanager
-def loaded(name: str, model: Model) -> Iterator[TransformersEngine]:
+def start(name: str, model: Model) -> Iterator[TransformersEngine]:
     """A loaded engine. Raises UserError when the model cannot be loaded or breaks while running."""
     try:
         engine = TransformersEngine(name, model)

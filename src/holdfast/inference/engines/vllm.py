@@ -141,7 +141,7 @@ def check_arguments(name: str, given: dict[str, Any], known: set[str]) -> None:
 
 
 @contextmanager
-def started(name: str, model: Model) -> Iterator[VllmEngine]:
+def start(name: str, model: Model) -> Iterator[VllmEngine]:
     """A loaded engine. Raises UserError when it cannot be loaded or breaks while running."""
     try:
         engine = VllmEngine(name, model)

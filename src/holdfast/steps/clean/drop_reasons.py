@@ -14,7 +14,6 @@ from holdfast.text.language import asks_in_another, languages
 # control tokens of common model families, for a model that writes them as plain text
 _CONTROL = r"<\|[^|<>\s]{1,40}\|?>|\[/?INST\]|<</?SYS>>|</?s>|<(?:start|end)_of_turn>"
 
-
 _ASSISTANT = (
     r"(?i)^(?:(?:assistant|ai|bot|system)\s*:|(?:assistant|system)\s*\n"
     r"|as an ai (?:language )?model\b|(?:sure|certainly|of course)[,!] (?:here|i\b|i'd|i'll|let)"

@@ -14,17 +14,9 @@ from holdfast.steps.clean.decisive_words import Counts, count_words, no_words, t
 from holdfast.text.words import Grams, distinct, grams, words
 
 _ROWS_AT_ONCE = 20_000
-
-
 _PAIRS_AT_ONCE = 200_000
-
-
 _RECALL = 0.99  # share of the pairs at the threshold that become candidates
-
-
 _FIRST, _NEXT = 8, 8  # in a bucket, a row meets this many of the first rows and of those right before it
-
-
 Ints = npt.NDArray[np.int64]
 
 

@@ -10,8 +10,6 @@ from holdfast.steps.clean.richness import coverage, growth, unseen
 from holdfast.text.words import distinct, grams, words
 
 _PROBED, _NEIGHBOURS = 1_000, 20_000  # nearest neighbours of so many instructions are looked for among so many
-
-
 _POINTS = (0.1, 0.25, 0.5, 0.75, 1.0, 1.5, 2.0)  # of the growth curve, as multiples of what was drawn
 
 

@@ -7,11 +7,7 @@ import polars as pl
 from holdfast.text.words import words
 
 _WORD_PERIODS, _WORD_REPEATS = 20, 4
-
-
 _CHARACTER_PERIODS, _CHARACTER_REPEATS = 8, 8
-
-
 _ROWS_AT_ONCE = 50_000
 
 

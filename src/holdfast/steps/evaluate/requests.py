@@ -10,8 +10,6 @@ from holdfast.steps.evaluate.params import Evaluate, HarnessSuite, ItemSuite, Ju
 from holdfast.steps.evaluate.suites import LETTERS, Item, load_items, question
 
 SEED = 0  # greedy by default; with a temperature every model draws from the same seed
-
-
 Questions = dict[str, tuple[str, ItemSuite | JudgeSuite, Item]]
 
 

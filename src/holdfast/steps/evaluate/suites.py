@@ -13,17 +13,9 @@ from holdfast.common.errors import UserError
 from holdfast.common.ids import row_id
 
 Messages = tuple[tuple[str, str], ...]
-
-
 LETTERS = string.ascii_uppercase
-
-
 _ROLES = ("system", "user", "assistant", "tool")
-
-
 _PATTERN_TIMEOUT_S = 2.0
-
-
 _PUNCTUATION = regex.compile(r"(?!(?<!\w)-(?=\d))(?!(?<=\d)\.(?=\d))[\p{P}\p{S}]")
 
 

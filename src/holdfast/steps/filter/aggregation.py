@@ -15,8 +15,6 @@ from holdfast.common.errors import UserError
 from holdfast.steps.filter.params import Selection
 
 AGGREGATES = ("mean", "calibrated", "median")
-
-
 LEAST_SD = 0.05  # points; scores that vary less carry no information, and scaling them up would add noise
 
 

@@ -19,8 +19,6 @@ from holdfast.steps.filter.params import Selection
 from holdfast.steps.filter.selection import decide, score_table
 
 EXAMPLES = 12
-
-
 _EXAMPLE_CHARS = 600
 
 

@@ -14,8 +14,7 @@ class Selection(Section):
     samples: int | None = Field(None, ge=1, description="only the first so many candidates of each model; null: all")
     judges: list[str] | None = Field(None, description="only these judges; null: all; []: none, a random choice")
     aggregate: Literal["mean", "calibrated", "median"] = Field(
-        "mean",
-        description="over a candidate's judges; calibrated: mean without each judge's scale and severity",
+        "mean", description="over a candidate's judges; calibrated: mean without each judge's scale and severity"
     )
     exclude_self: bool = Field(False, description="leave out the score that a model gave to its own answer")
     min_judges: int = Field(1, ge=1, description="candidates with fewer scores that count are rejected (no_score)")

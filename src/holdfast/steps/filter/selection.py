@@ -5,14 +5,7 @@ import polars as pl
 from holdfast.common.errors import UserError
 from holdfast.common.ids import row_id
 from holdfast.common.tables import REJECTED_CANDIDATES, SELECTED
-from holdfast.steps.filter.aggregation import (
-    aggregate,
-    calibrate,
-    column,
-    counted_columns,
-    join_scores,
-    varying_judges,
-)
+from holdfast.steps.filter.aggregation import aggregate, calibrate, column, counted_columns, join_scores, varying_judges
 from holdfast.steps.filter.params import Selection
 from holdfast.text.language import differ
 

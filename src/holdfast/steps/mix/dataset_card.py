@@ -140,7 +140,6 @@ mixture = load_dataset("path/to/this/folder")  # splits train and validation, fr
 `train.jsonl` and `val.jsonl` hold the same rows, for trainers that read JSON lines: Axolotl (`type: chat_template`,
 `field_messages: messages`) and TRL's `SFTTrainer` take them as they are."""
 
-
 _COLUMNS = """- `messages`: list of `{role, content}`; some sources add `tool_calls` (arguments as
   JSON text) or `reasoning_content`
 - `tools`: JSON text of the tools on offer, where a source has any

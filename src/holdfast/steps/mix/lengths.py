@@ -10,8 +10,6 @@ from holdfast.chat.template import Refused, Template
 from holdfast.common.rejected import split_by_reason
 
 _AT_ONCE = 1000
-
-
 Message = dict[str, Any]
 
 

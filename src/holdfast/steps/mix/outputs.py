@@ -27,7 +27,6 @@ ROW = (
     "truncated",
 )
 
-
 DATE = datetime.date.fromisoformat(FIXED_DATE)
 
 

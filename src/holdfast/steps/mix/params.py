@@ -1,11 +1,12 @@
 """Parameters of the mix room: `mix`, shared by all arms."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import AfterValidator, Field, WithJsonSchema, field_validator, model_validator
 
 from holdfast.common.errors import UserError
 from holdfast.common.section import Section
+from holdfast.steps.mix.shapes import ANY_SHAPE, SHAPES
 
 
 class Arm(Section):
@@ -66,13 +67,21 @@ def size_source(name: str, arm: Arm, mix: Mix) -> str | None:
     return source
 
 
-Shape = Literal["messages", "conversations", "alpaca", "prompt_completion", "question_answer"]
+def _known_shape(name: str) -> str:
+    if name not in SHAPES:
+        raise ValueError(f"a shape is one of {', '.join(SHAPES)}")
+    return name
 
 
-Column = Literal[
-    "messages", "conversations", "system", "tools", "slice",
-    "instruction", "input", "output", "history", "prompt", "completion", "question", "answer",
-]  # fmt: skip
+def _known_column(name: str) -> str:
+    known = dict.fromkeys(name for shape in SHAPES.values() for name in (*shape.columns, *shape.optional))
+    if name not in (*known, *ANY_SHAPE):
+        raise ValueError(f"a column of ours is one of {', '.join((*known, *ANY_SHAPE))}")
+    return name
+
+
+Shape = Annotated[str, AfterValidator(_known_shape), WithJsonSchema({"enum": list(SHAPES), "type": "string"})]
+Column = Annotated[str, AfterValidator(_known_column)]
 
 
 class Source(Section):

@@ -1,83 +1,71 @@
-"""Shapes of a data file's rows, told by its columns, and a mapping for columns of no known shape."""
+"""Row formats: the shapes that a data file's rows may have, told by their columns.
 
-from collections.abc import Iterable, Mapping
-from typing import Any
+A new one is an entry in SHAPES, with a function that makes messages of a row.
+"""
 
-# the columns that tell a shape; the first one whose columns are all there
-SHAPES = {
-    "messages": ("messages",),
-    "conversations": ("conversations",),
-    "alpaca": ("instruction", "output"),
-    "prompt_completion": ("prompt", "completion"),
-    "question_answer": ("question", "answer"),
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+from holdfast.steps.mix.messages import Fault, Message, exchange, list_of, messages_of, text_of
+
+Row = Mapping[str, Any]  # our name of a column -> what it holds
+
+
+def _alpaca(row: Row, _: set[str]) -> list[Message]:
+    messages: list[Message] = []
+    for number, pair in enumerate(row.get("history") or [], 1):
+        if not isinstance(pair, list | tuple) or len(pair) != 2:
+            raise Fault(f"'history' {number} is not a pair of instruction and output")
+        messages += exchange(text_of(pair[0], "history"), text_of(pair[1], "history"))
+    instruction, given = text_of(row["instruction"], "instruction"), text_of(row.get("input") or "", "input")
+    return messages + exchange(
+        instruction + (f"\n\n{given}" if given.strip() else ""), text_of(row["output"], "output")
+    )
+
+
+def _prompt_completion(row: Row, ignored: set[str]) -> list[Message]:
+    prompt, completion = row["prompt"], row["completion"]
+    if isinstance(prompt, list) and isinstance(completion, list):
+        return messages_of(prompt + completion, ignored)
+    return exchange(text_of(prompt, "prompt"), text_of(completion, "completion"))
+
+
+def _conversations(row: Row, ignored: set[str]) -> list[Message]:
+    turns = list_of(row["conversations"], "conversations")
+    sharegpt = isinstance(turns[0], dict) and "from" in turns[0]
+    return messages_of(turns, ignored, "from", "value") if sharegpt else messages_of(turns, ignored)
+
+
+class Shape(NamedTuple):
+    """One row format. `messages` gets a row by our names of its columns, and adds the fields that it ignores to a
+    set."""
+
+    columns: tuple[str, ...]  # that a row needs; the answer is the last one
+    messages: Callable[[Row, set[str]], list[Message]]
+    optional: tuple[str, ...] = ()
+
+
+SHAPES = {  # a row has the first shape whose columns it has
+    "messages": Shape(("messages",), lambda row, ignored: messages_of(list_of(row["messages"], "messages"), ignored)),
+    "conversations": Shape(("conversations",), _conversations),
+    "alpaca": Shape(("instruction", "output"), _alpaca, ("input", "history")),
+    "prompt_completion": Shape(("prompt", "completion"), _prompt_completion),
+    "question_answer": Shape(
+        ("question", "answer"),
+        lambda row, _: exchange(text_of(row["question"], "question"), text_of(row["answer"], "answer")),
+    ),
 }
-_FURTHER = {"alpaca": ("input", "history")}
+ANY_SHAPE = ("system", "tools", "slice")  # columns that rows of every shape may have
 
 
 def shape_of(row: Mapping[str, Any], columns: Mapping[str, str]) -> str | None:
-    """The name of the row's shape, told by its columns, or None. `columns` (our name -> the file's) wins."""
-    mapped_first = sorted(SHAPES, key=lambda shape: not set(SHAPES[shape]) & set(columns))
-    return next((s for s in mapped_first if all(columns.get(name, name) in row for name in SHAPES[s])), None)
+    """The name of the row's shape, or None. `columns` (our name -> the file's) has precedence."""
+    mapped_first = sorted(SHAPES, key=lambda shape: not set(SHAPES[shape].columns) & set(columns))
+    return next((s for s in mapped_first if all(columns.get(name, name) in row for name in SHAPES[s].columns)), None)
 
 
 def used_columns(shape: str, columns: Mapping[str, str]) -> dict[str, str]:
     """The columns that a row of this shape may have: our name -> the file's. Each is used once."""
-    needed, mapped = SHAPES[shape], set(columns.values())
-    further = [
-        name for name in (*_FURTHER.get(shape, ()), "system", "tools", "slice") if name in columns or name not in mapped
-    ]
-    return {name: columns.get(name, name) for name in (*needed, *further)}
-
-
-# what others call our columns, the most telling first
-_ASKED = (
-    *("instruction", "question", "prompt", "query", "problem", "task", "request", "human", "user", "input", "inputs"),
-    *("q", "subject", "message_1"),
-)
-_ANSWERED = (
-    *("output", "answer", "completion", "response", "chosen", "chosen_response", "reply", "generation", "solution"),
-    *("target", "targets", "assistant", "gpt", "bot", "outputs", "a", "message_2"),
-)
-_GIVEN = ("input", "context", "article", "passage", "document")
-_SYSTEM = ("system", "system_prompt", "system_message")
-_CONVERSATION = ("messages", "conversations", "conversation", "dialog", "dialogue", "chat", "turns", "chosen")
-_OTHER = {
-    ("input_ids",): "these are token ids; give the texts that they were made of",
-    ("segments",): "these are segments of Axolotl's `input_output`; give the turns in `messages`",
-    ("completions", "labels"): "these are labelled steps (stepwise supervision); give whole answers",
-    ("text",): "a column of plain text has no answer to learn; give conversations",
-}
-
-
-def suggestion(row: Mapping[str, Any], source: str) -> str:
-    """What to do with a row of no known shape: the `columns` that use all of it, or what it is instead."""
-    files = {name.lower(): name for name in reversed(list(row))}
-    if mapping := _of_conversation(row, files) or _of_texts(row, files):
-        mapping |= {"system": system} if (system := _first(files, _SYSTEM)) else {}
-        named = ", ".join(f"{ours}: {theirs}" for ours, theirs in mapping.items() if ours != theirs)
-        return f"set sources.{source}.columns to {{{named}}}"
-    found = (said for names, said in _OTHER.items() if set(names) <= set(files))
-    return next(found, f"name yours in sources.{source}.columns, for example {{question: …, answer: …}}")
-
-
-def _first(files: Mapping[str, str], names: Iterable[str]) -> str | None:
-    return next((files[name] for name in names if name in files), None)
-
-
-def _of_conversation(row: Mapping[str, Any], files: Mapping[str, str]) -> dict[str, str]:
-    for name in (files[name] for name in _CONVERSATION if name in files):
-        turns = row[name]
-        first = turns[0] if isinstance(turns, list) and turns and isinstance(turns[0], dict) else {}
-        if first.get("from") or first.get("role") not in (None, "assistant"):  # an assistant's turn only answers
-            return {"conversations" if "from" in first else "messages": name}
-    return {}
-
-
-def _of_texts(row: Mapping[str, Any], files: Mapping[str, str]) -> dict[str, str]:
-    asked, answered = _first(files, _ASKED), _first(files, _ANSWERED)
-    if asked is None or answered is None:
-        return {}
-    given = _first(files, [name for name in _GIVEN if files.get(name) != asked])
-    pairs = [SHAPES["question_answer"], SHAPES["prompt_completion"], SHAPES["alpaca"]]
-    ours = SHAPES["alpaca"] if given else max(pairs, key=lambda pair: len({asked, answered} & set(pair)))
-    return {ours[0]: asked, **({"input": given} if given else {}), ours[1]: answered}
+    mapped = set(columns.values())
+    optional = [name for name in (*SHAPES[shape].optional, *ANY_SHAPE) if name in columns or name not in mapped]
+    return {name: columns.get(name, name) for name in (*SHAPES[shape].columns, *optional)}

@@ -13,13 +13,15 @@ from holdfast.common.files import scan_table
 from holdfast.common.ids import row_id
 from holdfast.common.tables import MIX_REJECTED, MIXABLE, SELECTED
 from holdfast.common.wording import counted
-from holdfast.steps.mix.conversations import ChangedMeaning, Fault, conversation
+from holdfast.steps.mix.conversations import conversation
 from holdfast.steps.mix.faults import summary
+from holdfast.steps.mix.messages import Fault, UnsupportedRow
 from holdfast.steps.mix.params import Source
-from holdfast.steps.mix.shapes import SHAPES, shape_of, suggestion
+from holdfast.steps.mix.shapes import SHAPES, shape_of
+from holdfast.steps.mix.suggestions import suggestion
 
 
-def key(*texts: str) -> str:
+def text_key(*texts: str) -> str:
     """A key that is equal for texts that differ in case and white space only."""
     return row_id(*(" ".join(unicodedata.normalize("NFKC", text).casefold().split()) for text in texts))
 
@@ -35,7 +37,7 @@ def _row(source: str, origin: str, messages: list[dict[str, Any]], tools: str | 
         "conversation": text,
         "tools": tools,
         "content_key": row_id(text, tools or ""),
-        "prompt_key": key(*asked),
+        "prompt_key": text_key(*asked),
         "questions": [str(m["content"]) for m in messages if m["role"] == "user"],
     }
 
@@ -48,7 +50,7 @@ def load_file(name: str, source: Source, path: str, max_bad_share: float) -> tup
     """
     rows: list[dict[str, Any]] = []
     bad: list[dict[str, Any]] = []
-    changed: list[tuple[str, str]] = []
+    unsupported: list[tuple[str, str]] = []
     unused: set[str] = set()
     nulls: set[str] = set()
     shape: str | None = source.shape
@@ -60,15 +62,15 @@ def load_file(name: str, source: Source, path: str, max_bad_share: float) -> tup
         fault = record.fault
         if record.value is not None:
             row = {str(column): value for column, value in record.value.items()}
-            shape = shape or shape_of(row, columns) or _unknown(origin, row, columns, name)
+            shape = shape or shape_of(row, columns) or _unknown_shape(origin, row, columns, name)
             try:
                 talk = conversation(row, shape, columns, name)
                 own = {"slice": talk.slice, "licence": source.licence}
                 rows.append(_row(name, origin, talk.messages, talk.tools) | own)
                 unused |= talk.unused
                 nulls.update(path for path in record.nulls if _of_tools(path, columns))
-            except ChangedMeaning as found:
-                changed.append((record.place, str(found)))
+            except UnsupportedRow as found:
+                unsupported.append((record.place, str(found)))
             except Fault as found:
                 fault = str(found)
         if fault:
@@ -76,16 +78,16 @@ def load_file(name: str, source: Source, path: str, max_bad_share: float) -> tup
             bad.append({"source": name, "origin": origin, "reason": "malformed", "detail": fault, "text": text})
     if not read:
         raise UserError(f"{path}: holds no rows")
-    if changed:
-        head = f"{path}: {len(changed):,} of {counted(read, 'row')} mean something else than their texts say:"
-        raise UserError("\n".join([head, *summary(path, changed)]))
+    if unsupported:
+        head = f"{path}: {len(unsupported):,} of {counted(read, 'row')} mean something else than their texts say:"
+        raise UserError("\n".join([head, *summary(path, unsupported)]))
     if len(bad) > max_bad_share * read:
         faults = [(fault["origin"].removeprefix(f"{path} "), fault["detail"]) for fault in bad]
         head = (
             f"{path}: {len(bad):,} of {counted(read, 'row')} are malformed, mix.max_bad_share is {max_bad_share:.3g};"
         )
         raise UserError("\n".join([f"{head} repair or remove them:", *summary(path, faults)]))
-    _log(name, path, unused, nulls)
+    _note_ignored(name, path, unused, nulls)
     rejected = pl.DataFrame([{"row_id": row_id("bad", b["origin"], b["text"]), **b} for b in bad], schema=MIX_REJECTED)
     return pl.DataFrame(rows, schema=MIXABLE), rejected.with_columns(pl.col("text").str.head(2000))
 
@@ -95,7 +97,7 @@ def _of_tools(path: str, columns: dict[str, str]) -> bool:
     return path.startswith(f"{columns.get('tools', 'tools')}.") or ".arguments." in path
 
 
-def _log(name: str, path: str, unused: set[str], nulls: set[str]) -> None:
+def _note_ignored(name: str, path: str, unused: set[str], nulls: set[str]) -> None:
     """Say once in the log what is not used of a source, and which nulls may have been the user's own."""
     if unused:
         print(f"source {name}: not used of {path}: {', '.join(sorted(unused))}", file=sys.stderr)
@@ -108,13 +110,13 @@ def _log(name: str, path: str, unused: set[str], nulls: set[str]) -> None:
         )
 
 
-def _unknown(origin: str, row: dict[str, Any], columns: dict[str, str], name: str) -> str:
+def _unknown_shape(origin: str, row: dict[str, Any], columns: dict[str, str], name: str) -> str:
     if missing := sorted(set(columns.values()) - set(row)):
         raise UserError(
             f"{origin}: has no column {', '.join(missing)}, which sources.{name}.columns names; its columns are"
             f" {', '.join(sorted(row)) or 'none'}"
         )
-    known = "; ".join(f"{shape}: {', '.join(columns)}" for shape, columns in SHAPES.items())
+    known = "; ".join(f"{name}: {', '.join(shape.columns)}" for name, shape in SHAPES.items())
     raise UserError(
         f"{origin}: its columns ({', '.join(sorted(row)) or 'none'}) are of no known shape ({known});"
         f" {suggestion(row, name)}"

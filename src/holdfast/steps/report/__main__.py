@@ -10,7 +10,7 @@ from holdfast.steps.report.page import render
 from holdfast.steps.report.params import Report
 from holdfast.steps.report.row_counts import count_table, rejected_files
 from holdfast.steps.report.samples import dropped, example_instructions
-from holdfast.steps.report.sections import training_length
+from holdfast.steps.report.sections import Page, training_length
 from holdfast.steps.report.summary import summarise
 
 DROPPED_SHOWN = 3  # rows of each reason
@@ -37,7 +37,7 @@ def main() -> None:
     rejected = rejected_files(args.rejected)
     tables = [*(args.prompts, args.samples, args.instructions), *args.generations, *args.scores, args.selected]
     tables += [*args.mixtures, *args.evaluations]
-    page = render(
+    page = Page(
         summary,
         runs,
         report,
@@ -57,7 +57,7 @@ def main() -> None:
         curves=args.curves,
         training_length=training_length(training_budget(args.params)),
     )
-    write_text(page, args.page)
+    write_text(render(page), args.page)
     write_json(summary, args.summary)
 
 

@@ -17,15 +17,7 @@ from scipy import stats
 from holdfast.common.ids import row_seed
 from holdfast.steps.report.clusters import Codes, bootstrap, cluster_sums, design_effect, largest_spread
 from holdfast.steps.report.params import Report
-from holdfast.steps.report.statistics import (
-    Floats,
-    Interval,
-    margin,
-    paired_score,
-    sign_flip,
-    t_quantile,
-    wilson,
-)
+from holdfast.steps.report.statistics import Floats, Interval, margin, paired_score, sign_flip, t_quantile, wilson
 
 Average = Literal["suites", "items"]
 AVERAGES: tuple[Average, ...] = ("suites", "items")

@@ -6,11 +6,7 @@ from html import escape
 from typing import NamedTuple
 
 WIDTH = 420.0
-
-
 ROW = 26.0
-
-
 LEFT, NAME = 140.0, 18  # room for the labels of rows, in units and in characters
 
 

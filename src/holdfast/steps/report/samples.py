@@ -17,8 +17,6 @@ from holdfast.common.tables import (
 )
 
 Row = dict[str, Any]
-
-
 KEYS = ["suite", "task", "item_id"]
 
 

@@ -1,16 +1,118 @@
-"""Sections of the page about the steps before the evaluation: reconstruction, committee, training."""
+"""The sections of the page, in its order: each has figures, made here, and a template with its HTML.
 
+A new section is an entry in SECTIONS and a file `template/<name>.html.j2`, which gets what the entry's function returns
+as `figures` besides the page's own names (`render` in page.py).
+"""
+
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import polars as pl
 from markupsafe import Markup
 
 from holdfast.common.errors import UserError, first_line
-from holdfast.steps.report.plots import curves, histogram
-from holdfast.steps.report.verdict import counted
+from holdfast.steps.report.params import Report
+from holdfast.steps.report.plots import Estimate, curves, histogram, intervals, scatter
+from holdfast.steps.report.row_counts import TableCount
+from holdfast.steps.report.samples import Row
+from holdfast.steps.report.summary import ABILITIES
+from holdfast.steps.report.verdict import count, counted
 
 Figures = dict[str, Any]
+
+
+class Page(NamedTuple):
+    """What the page shows, before it is put into sections."""
+
+    summary: Figures  # the content of metrics/summary.json
+    runs: dict[str, pl.DataFrame]  # EVALUATIONS by run
+    report: Report
+    base: str  # name of the base model
+    tables: list[TableCount]
+    examples: list[Row]
+    dropped: dict[str, list[Row]]  # examples of dropped rows by table
+    metrics: Figures  # content of metrics/*.json by step
+    curves: list[str]  # paths of loss curves
+    training_length: str  # how long the arms were trained, a sentence
+
+    @property
+    def arms(self) -> list[str]:
+        """The trained arms."""
+        return [name for name in self.summary["arms"] if name != "base"]
+
+    @property
+    def confidence(self) -> str:
+        """The confidence of intervals in per cent."""
+        return f"{self.report.confidence * 100:g} %"
+
+
+def estimate(name: str, compared: Figures) -> Estimate:
+    """A comparison in points, for a plot, with the interval that verdicts go by."""
+    return Estimate(name, *(100 * compared[key] for key in ("difference", "bound_low", "bound_high")))
+
+
+def verdict_plots(page: Page) -> list[dict[str, str]]:
+    """Plots of the changes against the base: one for each ability, and one for both."""
+    against = {name: page.summary["arms"][name]["against"]["base"] for name in page.arms}
+    found = []
+    for ability in ABILITIES:
+        rows = [
+            estimate(name, compared[ability])
+            for name, compared in against.items()
+            if ability in compared and compared[ability]["difference"] is not None
+        ]
+        if rows:
+            title = f"Change of {ability} accuracy against the base"
+            svg = Markup(intervals(rows, title, f"change of {ability} accuracy, points"))
+            caption = f"{title}, with {page.confidence} intervals. Left of the zero line: a loss."
+            found.append({"svg": svg, "caption": caption})
+    both = [
+        (estimate(name, compared["general"]), estimate(name, compared["domain"]))
+        for name, compared in against.items()
+        if all(ability in compared and compared[ability]["difference"] is not None for ability in ABILITIES)
+    ]
+    if both:
+        axes = ("change of general accuracy, points", "change of domain accuracy, points")
+        caption = f"Changes of both accuracies, with {page.confidence} intervals. Best: top right. The base is at 0, 0."
+        found.append({"svg": Markup(scatter(both, "General against domain accuracy", *axes)), "caption": caption})
+    return found
+
+
+def compared_with(page: Page) -> list[str]:
+    """The arms that others are compared with: the base, and the reference arm where there is one."""
+    against = [page.summary["arms"][name]["against"] for name in page.arms]
+    return [other for other in ("base", page.report.reference) if any(other in compared for compared in against)]
+
+
+UNITS = {
+    "seed": "prompts",
+    "reconstruct": "samples",
+    "clean": "instructions",
+    "generate": "answers",
+    "score": "scores",
+    "filter": "kept",
+    "mix": "training rows",
+    "evaluate": "answers",
+}
+
+
+def row_counts(page: Page) -> Figures:
+    """The tables, and for each step the rows of all its tables and the rows that it dropped."""
+    by_step: dict[str, list[TableCount]] = {}
+    for table in page.tables:
+        by_step.setdefault(table.step, []).append(table)
+    steps = [
+        {
+            "step": step,
+            "rows": f"{count(sum(table.rows for table in tables))} {UNITS[step]}"
+            + (f" in {len(tables)} tables" if len(tables) > 1 else ""),
+            "lost": count(lost) if (lost := sum(n for table in tables for _, n in table.rejected)) else "",
+        }
+        for step, tables in by_step.items()
+    ]
+    trained = {"step": "train", "rows": counted(len(page.runs) - 1, "model"), "lost": ""}
+    return {"steps": [*steps[:-1], trained, steps[-1]], "tables": page.tables}
 
 
 def flat(values: Any, path: str = "") -> list[tuple[str, str]]:
@@ -20,8 +122,10 @@ def flat(values: Any, path: str = "") -> list[tuple[str, str]]:
     return [(path, f"{values:,.4g}" if isinstance(values, float) else str(values))]
 
 
-def reconstruction(found: Figures) -> Figures:
+def reconstruction(page: Page) -> Figures | None:
     """metrics/clean.json with the growth curve drawn and the smaller figures as rows."""
+    if (found := page.metrics.get("clean")) is None:
+        return None
     richness = found["richness"]
     growth = [(point["draws"], point["distinct"]) for point in richness["growth"]]
     drawn = [point for point in growth if point[0] <= richness["draws"]]
@@ -41,13 +145,20 @@ def reconstruction(found: Figures) -> Figures:
     return found | {"growth": Markup(plot), "others": rows}
 
 
-def committee(found: Figures) -> Figures:
+def committee(page: Page) -> Figures | None:
     """metrics/filter.json with the scores drawn."""
+    if (found := page.metrics.get("filter")) is None:
+        return None
     scores = found["scores"]
     labels = sorted({*scores["candidates"], *scores["kept"]}, key=float)
     bins = [(label, scores["candidates"].get(label, 0), scores["kept"].get(label, 0)) for label in labels]
     plot = histogram(bins, ("candidates", "kept"), "Scores of candidates and of those kept", "score")
     return found | {"histogram": Markup(plot)}
+
+
+def other_metrics(page: Page) -> dict[str, list[tuple[str, str]]]:
+    """The other files in metrics/ as rows (dotted name, value)."""
+    return {name: flat(found) for name, found in page.metrics.items() if name not in ("clean", "filter")}
 
 
 def losses(path: str) -> tuple[str, Markup]:
@@ -77,3 +188,50 @@ def training_length(budget: dict[str, float] | None) -> str:
         f"Every arm was trained for {epochs} of its own mixture: arms with more rows were trained for more steps, which"
         " is part of the difference between them."
     )
+
+
+def training(page: Page) -> Figures | None:
+    """The loss curve of every run."""
+    drawn = [losses(path) for path in page.curves]
+    return {"curves": drawn, "length": page.training_length} if drawn else None
+
+
+def examples(page: Page) -> Figures:
+    """Instructions with their candidates, and rows that were dropped."""
+    dropped = [{"name": name, "rows": rows} for name, rows in page.dropped.items() if rows]
+    return {"examples": page.examples, "dropped": dropped}
+
+
+def clustered_suites(page: Page) -> list[str]:
+    """The suites in which several items belong to one cluster."""
+    table = page.runs["base"]
+    shared = table.filter(pl.col("cluster").is_not_null() & pl.struct("suite", "cluster").is_duplicated())
+    return sorted(shared["suite"].unique())
+
+
+def shared_figures(page: Page) -> Figures:
+    """For a section that shows the page's own figures only."""
+    return {}
+
+
+class Section(NamedTuple):
+    """One section; its figures are None where it has nothing to show and is left out."""
+
+    name: str  # of its template, and the id of its heading
+    link: str  # its text in the navigation; empty: it has no heading
+    figures: Callable[[Page], Any]
+
+
+SECTIONS = (
+    Section("verdicts", "verdicts", verdict_plots),
+    Section("accuracy", "accuracy", compared_with),
+    Section("tasks", "suites and tasks", shared_figures),
+    Section("items", "items", shared_figures),
+    Section("chain", "rows by step", row_counts),
+    Section("reconstruct", "reconstruction", reconstruction),
+    Section("committee", "committee", committee),
+    Section("metrics", "", other_metrics),
+    Section("training", "training", training),
+    Section("examples", "examples", examples),
+    Section("methods", "methods", clustered_suites),
+)

@@ -36,14 +36,7 @@ def main() -> None:
     for attempt in range(1, attempts + 1):
         asking = requests(instructions, generations, left, rubric, score, sampling, random_seed, attempt)
         replies = ask(
-            args.judge,
-            model,
-            asking,
-            len(left),
-            step="score",
-            output=args.scores,
-            text_column="raw",
-            failures=failures,
+            args.judge, model, asking, len(left), step="score", output=args.scores, text_column="raw", failures=failures
         ).collect()
         expected = score.method == "expected"
         answers = read_expected(replies, score.min_valid_mass) if expected else read_parsed(replies)

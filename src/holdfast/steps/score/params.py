@@ -19,8 +19,7 @@ class Score(Section):
 
     rubric: str = Field("data/seed/rubric.md", description="file with the rubric, shown before each answer")
     method: Literal["expected", "parse"] = Field(
-        "expected",
-        description="expected: mean over the probabilities of 1 to 5; parse: a reason, then 'Score: N'",
+        "expected", description="expected: mean over the probabilities of 1 to 5; parse: a reason, then 'Score: N'"
     )
     min_valid_mass: float = Field(
         0.5, ge=0, le=1, description="expected: below this probability of 1 to 5 taken together there is no score"

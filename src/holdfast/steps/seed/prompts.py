@@ -20,8 +20,6 @@ from holdfast.steps.seed.params import HandPrefix, Seed, Slice
 
 # Given a list, a language model goes on with it: instances generated in context, SSR (arXiv 2403.01244, section 3.1).
 _HEAD = "Instructions that people gave to an assistant.\n\n"
-
-
 _MARK = "### Instruction:\n"
 
 

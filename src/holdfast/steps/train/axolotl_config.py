@@ -13,7 +13,6 @@ FILLED = (
     "output_dir", "dataset_prepared_path", "seed", "resume_from_checkpoint", "auto_resume_from_checkpoints",
 )  # fmt: skip
 
-
 _BY_FIELD = {
     "max_steps": "budget", "num_epochs": "budget", "adapter": "adapter", "bf16": "precision", "fp16": "precision",
     "sample_packing": "packing", "save_steps": "checkpoints", "saves_per_epoch": "checkpoints",
@@ -22,7 +21,6 @@ _BY_FIELD = {
     "gradient_accumulation_steps": "gradient_accumulation_steps", "lora_r": "lora_r", "lora_alpha": "lora_alpha",
     "lora_dropout": "lora_dropout",
 }  # fmt: skip
-
 
 _LAST = 0.9999  # Transformers reads a number below 1 as a share of the steps, and 1 as every step
 

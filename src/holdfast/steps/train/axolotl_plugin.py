@@ -11,8 +11,6 @@ from holdfast.common.processes import end_with_parent
 from holdfast.steps.train.loss_curve import steps_between_logs
 
 HISTORY = "history.json"  # written when training has ended, and only then
-
-
 PROGRESS = "progress.json"
 
 

@@ -14,8 +14,6 @@ from holdfast.common.files import digest
 from holdfast.common.processes import end_with_parent
 
 WORK = Path(".holdfast/train")
-
-
 _EVERY_S = 10.0
 
 

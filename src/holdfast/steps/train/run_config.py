@@ -11,13 +11,7 @@ _ROWS_WORTH_PROCESSES = 20_000
 
 
 def run_config(
-    recipe: dict[str, Any],
-    base_model: str,
-    seed: int,
-    rows: int,
-    train: str,
-    val: str | None,
-    work: str,
+    recipe: dict[str, Any], base_model: str, seed: int, rows: int, train: str, val: str | None, work: str
 ) -> dict[str, Any]:
     """`recipe` with base model, data, folders and seed. Paths are as given.
 

@@ -1,4 +1,5 @@
-"""What makes a row mean something else than its texts: columns and messages' fields of TRL's and Axolotl's formats.
+"""Columns and fields of TRL's, Axolotl's and other formats that training would ignore, but that change what a row
+means.
 
 Sources: TRL's "Dataset formats and types", Axolotl's "Dataset formats" (conversation, instruction tuning, preference,
 stepwise, multimodal), OpenAI's fine-tuning format (`weight`), ms-swift's (`loss`).
@@ -7,11 +8,9 @@ stepwise, multimodal), OpenAI's fine-tuning format (`weight`), ms-swift's (`loss
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
-from holdfast.steps.mix.shapes import SHAPES, used_columns
 
-
-class Change(NamedTuple):
-    """Something in a row that training would pass over: what it is, what it means, what to do about it."""
+class Unsupported(NamedTuple):
+    """One such column or field of a row: what it is, and what to do."""
 
     what: str
     repair: str
@@ -24,29 +23,38 @@ _SYSTEM = ("system_prompt", "system_message")
 _GIVEN = ("input", "context", "article", "passage", "document", "choices", "options")
 _CORRECTED = ("reflection", "corrected")
 
+_TRAINED_WHOLE = "every answer is trained on whole, and nothing else; remove these rows or the field"
 _WITHOUT_MEDIA = "the answer would be learnt without it, as only text is trained on; remove these rows"
 
 
-def changed_columns(row: Mapping[str, Any], shape: str, columns: Mapping[str, str], source: str) -> Iterator[Change]:
-    """What the columns of the row that are not used say about the others. `columns`: our name -> the file's."""
-    used = used_columns(shape, columns)
+def unsupported_columns(
+    row: Mapping[str, Any], shape: str, needed: tuple[str, ...], used: Mapping[str, str], source: str
+) -> Iterator[Unsupported]:
+    """The unsupported ones of the row's columns. `needed` are those of its shape, the answer last; `used` are all that
+    are used: our name -> the file's."""
     for column in row.keys() - set(used.values()):
         name, value = column.lower(), row[column]
         if name == "label":
             if _is_false(value, shape):
-                yield Change(
+                yield Unsupported(
                     f"{column} is false",
                     "it marks a bad answer (KTO); keep the rows with a true label, drop the column",
                 )
-        elif not _is_empty(value) and (repair := _repair(name, column, row, shape, used, source)):
-            yield Change(f"{column} is not empty", repair)
+        elif not _is_empty(value) and (repair := _repair(name, column, row, shape, needed, used, source)):
+            yield Unsupported(f"{column} is not empty", repair)
 
 
 def _repair(
-    name: str, column: str, row: Mapping[str, Any], shape: str, used: Mapping[str, str], source: str
+    name: str,
+    column: str,
+    row: Mapping[str, Any],
+    shape: str,
+    needed: tuple[str, ...],
+    used: Mapping[str, str],
+    source: str,
 ) -> str | None:
     """What to do about a column that changes the meaning of a row; None for one that does not."""
-    mapping, answered = f"sources.{source}.columns", SHAPES[shape][-1]
+    mapping, answered = f"sources.{source}.columns", needed[-1]
     single = shape not in ("messages", "conversations")
     if name in _MEDIA:
         return _WITHOUT_MEDIA
@@ -61,7 +69,7 @@ def _repair(
     if name == "functions" and not row.get(used.get("tools", "")):
         return f"the calls would be learnt without it; set {mapping} to {{tools: {column}}}, or drop the column"
     if name == "documents" or (single and name in _GIVEN):
-        texts = f"{{instruction: {used[SHAPES[shape][0]]}, input: {column}, output: {used[answered]}}}"
+        texts = f"{{instruction: {used[needed[0]]}, input: {column}, output: {used[answered]}}}"
         put = f"set {mapping} to {texts}" if single else "put it into the messages"
         return f"the answer would be learnt without it; {put}, or drop the column"
     if single and name == "history":
@@ -83,20 +91,19 @@ def _is_empty(value: Any) -> bool:
     return value is None or value is False or (isinstance(value, list | dict) and not value)
 
 
-def changed_message(message: Mapping[str, Any], role: str) -> Change | None:
-    """What a field of a message says about it; `role` is system, user, assistant or tool."""
+def unsupported_field(message: Mapping[str, Any], role: str) -> Unsupported | None:
+    """The first unsupported field of a message; `role` is system, user, assistant or tool."""
     trained = role == "assistant"
     for name in ("train", "training", "loss", "weight"):
         value = message.get(name)
         if value is None or (name == "weight" and not trained):
             continue
         if str(value).lower() not in (("true", "1", "1.0") if trained else ("false", "0", "0.0")):
-            all_of_them = "every answer is trained on whole, and nothing else"
-            return Change(f"{name} of {role} is {str(value).lower()}", f"{all_of_them}; remove these rows or the field")
+            return Unsupported(f"{name} of {role} is {str(value).lower()}", _TRAINED_WHOLE)
     for name in ("train_detail", "training_detail"):
         if not _is_empty(message.get(name)):
-            return Change(f"{name} is not empty", "every answer is trained on whole; remove these rows or the field")
+            return Unsupported(f"{name} is not empty", _TRAINED_WHOLE)
     for name in _MEDIA:
         if not _is_empty(message.get(name)):
-            return Change(f"{name} of {role} is not empty", _WITHOUT_MEDIA)
+            return Unsupported(f"{name} of {role} is not empty", _WITHOUT_MEDIA)
     return None

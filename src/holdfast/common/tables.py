@@ -48,14 +48,16 @@ REJECTED_INSTRUCTIONS = {
     "instruction": pl.String,
 }
 
-CONTAMINATION = {
-    "instruction_id": pl.String,
-    "suite": pl.String,  # or the benchmark's file
+# one overlap of a text with a suite or benchmark
+OVERLAP = {
+    "suite": pl.String,  # its name or file
     "item_id": pl.String,  # the item with the longest span in any user turn
-    "items": pl.Int64,  # how many of the suite's items overlap with that turn
+    "items": pl.Int64,  # number of the suite's items that overlap with that turn
     "kind": pl.String,  # exact: the same words; whole: all of the item within a longer text; ngram: a run of words
     "span": pl.String,  # the words in common
 }
+
+CONTAMINATION = {"instruction_id": pl.String, **OVERLAP}
 
 INSTRUCTIONS = {
     "instruction_id": pl.String,
@@ -186,11 +188,7 @@ MIX_CONTAMINATION = {
     "source": pl.String,
     "origin": pl.String,
     "action": pl.String,  # rejected; reported: in the mixture; not_drawn: kept, but not in it
-    "suite": pl.String,  # its file, or the benchmark's
-    "item_id": pl.String,  # the item with the longest span in any turn of the user
-    "items": pl.Int64,  # how many of the suite's items overlap with that turn
-    "kind": pl.String,  # exact: all words of both; whole: all of the item's; ngram
-    "span": pl.String,  # the words in common
+    **OVERLAP,
 }
 
 EVALUATIONS = {

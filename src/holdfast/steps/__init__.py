@@ -1,1 +1,1 @@
-"""The chain, one package per room; no room imports another."""
+"""The steps of the pipeline, one package each; none imports another."""

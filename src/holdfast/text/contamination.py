@@ -10,17 +10,11 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
+from holdfast.common.tables import OVERLAP
 from holdfast.text.benchmark_items import Item
 from holdfast.text.words import UNSPACED, runs_of_words, words
 
-HITS = {
-    "id": pl.String,
-    "suite": pl.String,
-    "item_id": pl.String,
-    "items": pl.Int64,
-    "kind": pl.String,
-    "span": pl.String,
-}
+HITS = {"id": pl.String, **OVERLAP}
 
 _ROWS_AT_ONCE = 50_000
 

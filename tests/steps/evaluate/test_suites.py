@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from holdfast.common.errors import UserError
-from holdfast.steps.evaluate.suites import Item, chosen, grade, load_items, normalise, question
+from holdfast.steps.evaluate.suites import Item, chosen_answer, grade, load_items, normalise, question
 
 
 def write(path: Path, *rows: Any) -> str:
@@ -148,6 +148,6 @@ def test_normalising_twice_changes_nothing(text: str) -> None:
 def test_multiple_choice_is_shown_with_letters_and_read_by_likelihood_or_letter() -> None:
     asked = item("y", choices=("x", "y", "z"))
     assert question(asked) == (("user", "?\nA. x\nB. y\nC. z\nAnswer with one letter."),)
-    assert chosen(asked, [-3.0, -0.5, -2.0], "C") == "y"
-    assert chosen(asked, None, "I say (C), as A is wrong") == "z"
-    assert chosen(asked, None, "no idea") == ""
+    assert chosen_answer(asked, [-3.0, -0.5, -2.0], "C") == "y"
+    assert chosen_answer(asked, None, "I say (C), as A is wrong") == "z"
+    assert chosen_answer(asked, None, "no idea") == ""

@@ -212,7 +212,7 @@ MALFORMED = {
         json.dumps({"question": "a", "answer": 42}).encode(),
         "number.jsonl line 1: answer is 42, a text is expected",
     ),
-    "shape.jsonl": (json.dumps({"text": "a"}).encode(), "shape.jsonl line 1: its columns (text) are of no known shape"),
+    "shape.jsonl": (json.dumps({"text": "a"}).encode(), "shape.jsonl line 1: its columns (text) match no known shape"),
     "mixed.jsonl": (
         (json.dumps(GOOD) + "\n" + json.dumps({"messages": []})).encode(),
         "mixed.jsonl line 2: 'question' is missing",

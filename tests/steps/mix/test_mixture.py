@@ -31,10 +31,10 @@ def pool(sizes=None, tokens=lambda i: 10 + i % 7):
     return pl.DataFrame(rows)
 
 
-def mixed(rows, arm, whole="domain", validation=0.1, seed=0, slices=None):
+def mixed(rows, arm, size_from="domain", validation=0.1, seed=0, slices=None):
     """Allocation -> (training rows, validation rows)."""
-    strata = allocate(rows, "test", arm, None if arm.budget else whole, slices or {})
-    return {stratum: draw(rows, stratum, arm.unit, validation, seed) for stratum in strata}
+    parts = allocate(rows, "test", arm, None if arm.budget else size_from, slices or {})
+    return {part: draw(rows, part, arm.unit, validation, seed) for part in parts}
 
 
 def test_the_whole_source_sets_the_size():
@@ -69,10 +69,10 @@ def test_repeat_fills_a_shortage_and_shrink_keeps_the_shares():
 
 def test_slices_share_their_source():
     arm = Arm(sources={"rehearsal": 1.0}, budget=40)
-    strata = allocate(pool(), "test", arm, None, {"rehearsal": {"math": 3.0, "chat": 1.0}})
-    assert {s.slice: s.size for s in strata} == {"math": 30, "chat": 10}
-    train, _ = draw(pool(), strata[0], "rows", 0.0, 0)
-    assert set(train["slice"]) == {strata[0].slice}
+    parts = allocate(pool(), "test", arm, None, {"rehearsal": {"math": 3.0, "chat": 1.0}})
+    assert {s.slice: s.size for s in parts} == {"math": 30, "chat": 10}
+    train, _ = draw(pool(), parts[0], "rows", 0.0, 0)
+    assert set(train["slice"]) == {parts[0].slice}
 
 
 def test_an_empty_source_is_an_error_of_its_own():
@@ -85,15 +85,15 @@ shares = st.dictionaries(st.sampled_from(sorted(SIZES)), st.floats(0.05, 1.0), m
 
 @settings(max_examples=60, deadline=None)
 @given(shares, st.sampled_from(["rows", "tokens"]), st.integers(20, 3000), st.sampled_from(["repeat", "shrink"]))
-def test_shares_come_out_as_asked(shares, by, budget, shortage):
-    arm = Arm(sources=shares, unit=by, budget=budget, shortage=shortage)
+def test_shares_come_out_as_asked(shares, unit, budget, shortage):
+    arm = Arm(sources=shares, unit=unit, budget=budget, shortage=shortage)
     parts = mixed(pool(), arm, validation=0.0)
-    sizes = {s: (len(t) if by == "rows" else t["tokens"].sum()) for s, (t, _) in parts.items()}
-    slack = 1 if by == "rows" else 16  # a row is not divisible
-    for stratum, size in sizes.items():
-        assert abs(size - stratum.size) <= (0 if by == "rows" else slack)
-        exact = stratum.share * sum(s.size for s in parts)
-        assert abs(stratum.size - exact) <= 1 + len(parts)
+    sizes = {s: (len(t) if unit == "rows" else t["tokens"].sum()) for s, (t, _) in parts.items()}
+    slack = 1 if unit == "rows" else 16  # a row is not divisible
+    for part, size in sizes.items():
+        assert abs(size - part.size) <= (0 if unit == "rows" else slack)
+        exact = part.share * sum(s.size for s in parts)
+        assert abs(part.size - exact) <= 1 + len(parts)
     total = sum(s.size for s in parts)
     assert total == budget if shortage == "repeat" else total <= budget
 

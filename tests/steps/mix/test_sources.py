@@ -119,7 +119,7 @@ def test_nulls_that_may_be_the_users_are_said_and_those_in_json_text_are_kept(tm
             assert json.loads(arguments) == {"y": 1}
             assert json.loads(row["tools"])[0]["function"]["parameters"] == {"enum": ["a", None]}
             assert said.count("null keys") == 1
-            assert "messages.tool_calls.function.arguments.x, tools.function.parameters.default; where" in said
+            assert "messages.tool_calls.function.arguments.x, tools.function.parameters.default; if" in said
     text = json.loads(json.dumps(rows))
     text[0]["tools"] = json.dumps(schema)
     text[0]["messages"][1]["tool_calls"][0]["function"]["arguments"] = '{"x": null, "y": 1}'

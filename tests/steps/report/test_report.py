@@ -158,7 +158,7 @@ def test_the_page_needs_no_network_and_runs_nothing_of_the_data(built: Path) -> 
         "the same 150 optimiser steps",
         "truncated 2",
         "rehearsal 83.0%",
-        "WARNING: rows that hold evaluation items: domain 1,234 of gsm8k.jsonl",
+        "WARNING: rows with evaluation items: domain 1,234 of gsm8k.jsonl",
         "not_best",
         "3.5",
         "<td>\N{MINUS SIGN}0.10</td>",

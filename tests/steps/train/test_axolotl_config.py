@@ -79,9 +79,9 @@ def test_a_configuration_of_the_users_own_is_left_alone():
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"base_model": "other"}, r"mine.yaml: base_model is 'other', but params.yaml says 'm' \(models.<base>.path\)"),
-        ({"sequence_len": 128}, r"sequence_len is 128, but params.yaml says 64 \(train.sequence_len\)"),
-        ({"seed": 5}, "seed is 5, but params.yaml says 0"),
+        ({"base_model": "other"}, r"mine.yaml: base_model is 'other', but 'm' in params.yaml \(models.<base>.path\)"),
+        ({"sequence_len": 128}, r"sequence_len is 128, but 64 in params.yaml \(train.sequence_len\)"),
+        ({"seed": 5}, "seed is 5, but 0 in params.yaml"),
         ({"datasets": [{"path": "x"}]}, "mine.yaml: datasets: Holdfast sets this key"),
         ({"output_dir": "out"}, "mine.yaml: output_dir: Holdfast sets this key"),
     ],

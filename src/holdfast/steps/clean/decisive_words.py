@@ -1,8 +1,8 @@
-"""Do two texts with nearly the same words ask the same? They do if the words in which they differ decide nothing.
+"""Do two texts with nearly the same words ask the same? Only if they differ in no content word.
 
-A frame with a short slot ("What are the symptoms of …?", "Translate into French: …") makes texts that share most of
-their n-grams and are different tasks all the same: numbers, names and other content words decide. Articles, politeness,
-typing errors, plurals, punctuation and the order of clauses do not.
+Instructions made from one pattern ("What are the symptoms of …?", "Translate into French: …") share most of their
+n-grams but are different tasks: they differ in a number, a name or another content word. A difference in articles,
+polite phrases, typing errors, plurals, punctuation or the order of clauses does not make another task.
 """
 
 from collections import defaultdict
@@ -13,9 +13,9 @@ import polars as pl
 
 from holdfast.text.words import spread
 
-# Words without which a request stays the same. Not among them, because a task turns on them: negations, quantities,
-# comparisons, "from" and "to", "or", "before" and "after", "who", "when", "where", "why", "how".
-_LIGHT_WORDS = """
+# Stop words of requests. Not among them, because they make another task: negations, quantities, comparisons,
+# "from" and "to", "or", "before" and "after", "who", "when", "where", "why", "how".
+_STOP_WORD_LISTS = """
     a an the this that these those it its s ve ll re d m
     is are was were be been being am do does did have has had
     can could would should will shall may might
@@ -30,21 +30,16 @@ _LIGHT_WORDS = """
     请 您 你 我 的 了 吗 呢 吧 啊 呀 下
 """
 
-_LIGHT = {*_LIGHT_WORDS.split(), *"#`|~\\"}  # and marks of formatting; operators decide
-
-_SHORTEST_MISSPELT = 4  # letters; shorter words are one letter away from many others
-
-_SHORTEST_RARE = 8  # letters from which two words one letter apart are the same word however rare both are
-
-_RARE, _USUAL = 2, 5  # occurrences: a typing error has few, the word that is meant has more
-
+_STOP_WORDS = {*_STOP_WORD_LISTS.split(), *"#`|~\\"}  # and marks of formatting, but no operators
+_SHORTEST_MISSPELT = 4  # letters; shorter words differ by one letter from many others
+_SHORTEST_RARE = 8  # letters; longer words that differ by one letter are one word, even if both are rare
+_RARE, _FREQUENT = 2, 5  # occurrences of a typing error at most, and of the word that is meant at least
 _COUNTERS = 1 << 22
-
 Counts = npt.NDArray[np.int64]
 
 
 def no_words() -> Counts:
-    """Counters of words, all zero: one word may share its counter with another."""
+    """Counters of words by hash, all zero; different words may share a counter."""
     return np.zeros(_COUNTERS, dtype=np.int64)
 
 
@@ -57,32 +52,32 @@ def _counter(words: pl.Series) -> npt.NDArray[np.int64]:
     return (words.hash(seed=0).to_numpy() & np.uint64(_COUNTERS - 1)).astype(np.int64)
 
 
-def tasks(lists: pl.Series, counts: Counts) -> npt.NDArray[np.uint64]:
-    """A hash of what each text asks: texts with the same one differ only in words that decide nothing.
+def task_hashes(lists: pl.Series, counts: Counts) -> npt.NDArray[np.uint64]:
+    """A hash for each text that is equal for texts without different content words.
 
-    `lists` are the texts' words; `counts` are of all texts among which typing errors are rare. Numbers, and the
-    operators beside them, count in their order; other words as a set.
+    `lists`: the words of each text; `counts` of all texts, to recognise typing errors by their rarity. Numbers, and the
+    operators next to them, count in their order; other words as a set.
     """
     sizes = lists.list.len().to_numpy().astype(np.int64)
     row = np.repeat(np.arange(len(sizes)), sizes)
-    said = lists.explode(empty_as_null=False)
-    known = said.unique().sort()
-    word = known.search_sorted(said).to_numpy().astype(np.int64)
+    words = lists.explode(empty_as_null=False)
+    known = words.unique().sort()
+    word = known.search_sorted(words).to_numpy().astype(np.int64)
     meant = pl.Series(_meant(known.to_list(), counts[_counter(known)].tolist()), dtype=pl.String)
-    light = meant.is_in(_LIGHT).to_numpy()[word]
+    is_stop_word = meant.is_in(_STOP_WORDS).to_numpy()[word]
     number = known.str.contains(r"\p{N}").to_numpy()
     operand = (number | known.str.contains(r"^\p{L}$").to_numpy())[word]
     same = row[1:] == row[:-1]
-    beside = np.zeros(len(word), dtype=np.bool_)  # an operand of the same text
-    beside[1:] |= operand[:-1] & same
-    beside[:-1] |= operand[1:] & same
-    operator = ~known.str.contains(r"[\p{L}\p{N}]").to_numpy()[word] & beside & ~light
+    adjacent = np.zeros(len(word), dtype=np.bool_)  # an operand of the same text
+    adjacent[1:] |= operand[:-1] & same
+    adjacent[:-1] |= operand[1:] & same
+    operator = ~known.str.contains(r"[\p{L}\p{N}]").to_numpy()[word] & adjacent & ~is_stop_word
     ordered = number[word] | operator
     hyphen = (known == "-").to_numpy()[word] & ~operator
     hashes = meant.hash(seed=0).to_numpy()[word]
     place = np.cumsum(ordered) - np.concatenate([[0], np.cumsum(ordered)])[np.cumsum(sizes) - sizes][row]
     hashes = np.where(ordered, spread(hashes + spread(place.astype(np.uint64))), hashes)
-    decides = ~light & ~hyphen
+    decides = ~is_stop_word & ~hyphen
     once = pl.DataFrame({"row": row[decides], "hash": spread(hashes[decides])}).unique()
     keys = np.zeros(len(sizes), dtype=np.uint64)
     np.add.at(keys, once["row"].to_numpy(), once["hash"].to_numpy())
@@ -90,7 +85,7 @@ def tasks(lists: pl.Series, counts: Counts) -> npt.NDArray[np.uint64]:
 
 
 def _meant(known: list[str], counts: list[int]) -> list[str]:
-    """Each word, or the more usual one that it is a misspelling or the plural of."""
+    """Each word, or the more frequent one of which it is a misspelling or the plural."""
     usual = dict(zip(known, counts, strict=True))
     by_shorter = defaultdict(list)
     for word in known:
@@ -111,18 +106,19 @@ def _meant(known: list[str], counts: list[int]) -> list[str]:
 
 
 def _singular(word: str) -> str:
-    plural = len(word) >= _SHORTEST_MISSPELT and word.endswith("s") and not word.endswith("ss") and word not in _LIGHT
-    return word[:-1] if plural else word
+    long = len(word) >= _SHORTEST_MISSPELT and word not in _STOP_WORDS
+    return word[:-1] if long and word.endswith("s") and not word.endswith("ss") else word
 
 
 def _misspelt(word: str, count: int, other: str, usual: int) -> bool:
-    if len(word) < _SHORTEST_MISSPELT or not _one_slip(word, other):
+    if len(word) < _SHORTEST_MISSPELT or not _one_edit(word, other):
         return False
-    return min(len(word), len(other)) >= _SHORTEST_RARE or (count <= _RARE and usual >= _USUAL)
+    return min(len(word), len(other)) >= _SHORTEST_RARE or (count <= _RARE and usual >= _FREQUENT)
 
 
-def _one_slip(one: str, other: str) -> bool:
-    """A letter more, less or another, or two neighbours exchanged, but not the first letter, which is rarely wrong."""
+def _one_edit(one: str, other: str) -> bool:
+    """One letter inserted, deleted or replaced, or two neighbours exchanged, but not the first letter, which is rarely
+    wrong (Damerau-Levenshtein distance 1)."""
     start = 0
     while start < min(len(one), len(other)) and one[start] == other[start]:
         start += 1

@@ -118,10 +118,12 @@ def collapse(turns: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
     Conversations are equal if user and assistant say the same, whatever the system message and rendering. The row with
     the smallest id stays, so the order of the rows does not matter.
     """
-    said = pl.col("messages").list.filter(pl.element().struct.field("role") != "system")
+    without_system = pl.col("messages").list.filter(pl.element().struct.field("role") != "system")
     rows = turns.with_columns(
         conversation=pl.concat_str(
-            said.list.eval(pl.element().struct.field("content")).list.join("\0"), "instruction", separator="\0"
+            without_system.list.eval(pl.element().struct.field("content")).list.join("\0"),
+            "instruction",
+            separator="\0",
         ),
         instruction_id=pl.Series(
             [

@@ -1,4 +1,4 @@
-"""clean: which samples are instructions, each once; and how good is the reconstruction?"""
+"""From samples to instructions: reject faulty, duplicate, contaminated and near-duplicate ones; compute metrics."""
 
 from typing import Any
 
@@ -17,7 +17,7 @@ from holdfast.text.contamination import hits
 
 
 def contaminated(instructions: pl.DataFrame, items: list[Item], ngram: int) -> pl.DataFrame:
-    """CONTAMINATION: every instruction and suite that overlap, in any user turn."""
+    """CONTAMINATION: the suites with which any user turn of an instruction overlaps."""
     length = pl.col("messages").list.len()
     several = instructions.filter(length > 2).with_columns(pl.col("messages").list.head(length - 1))
     turns = pl.concat(
@@ -35,16 +35,16 @@ def drop_contaminated(instructions: pl.DataFrame, found: pl.DataFrame) -> tuple[
 
 
 def drop_near_duplicates(instructions: pl.DataFrame, settings: NearDuplicates) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """Instructions that are no near-duplicates of one that was drawn more often (or as often, with a smaller id), and
-    those that are, whose detail is the similarity and the row that stands for them."""
+    """Instructions less near-duplicates of one that was sampled more often (or as often, with a smaller id); and these,
+    with the similarity and the id of the kept instruction as detail."""
     if settings.threshold is None:
         return instructions, instructions.clear().with_columns(detail=pl.lit(""), reason=pl.lit(""))
     order = instructions.select(pl.struct(-pl.col("count"), "instruction_id").rank("ordinal").alias("rank") - 1)
-    whole = instructions["messages"].list.eval(
+    conversations = instructions["messages"].list.eval(
         pl.element().filter(pl.element().struct.field("role") != "system").struct.field("content")
     )
     near, similarity = duplicates_of(
-        whole.list.join("\n"),
+        conversations.list.join("\n"),
         order["rank"].cast(pl.Int64).to_numpy(),
         settings.threshold,
         settings.ngram,
@@ -66,7 +66,7 @@ def clean_samples(
     judged = reasons(turns, clean)
     faulty = judged.filter(pl.col("reason").is_not_null())
     distinct, duplicates = collapse(judged.filter(pl.col("reason").is_null()))
-    # before near-duplicates: the row that stands for others must not be one that is dropped afterwards
+    # before near-duplicates: an instruction that is kept in place of others must not be dropped afterwards
     found = contaminated(distinct, items, clean.contamination.ngram)
     kept, in_suites = (
         drop_contaminated(distinct, found) if clean.contamination.action == "reject" else (distinct, distinct.clear())

@@ -10,7 +10,7 @@ import numpy.typing as npt
 import polars as pl
 from rensa import RMinHash
 
-from holdfast.steps.clean.decisive_words import Counts, count_words, no_words, tasks
+from holdfast.steps.clean.decisive_words import Counts, count_words, no_words, task_hashes
 from holdfast.text.words import Grams, distinct, grams, words
 
 _ROWS_AT_ONCE = 20_000
@@ -30,10 +30,10 @@ def bands(threshold: float, permutations: int) -> tuple[int, int]:
 def duplicates_of(
     texts: pl.Series, rank: Ints, threshold: float, ngram: int, permutations: int
 ) -> tuple[Ints, npt.NDArray[np.float64]]:
-    """For each text the row that stands for it, or -1 if it is kept, and the Jaccard similarity to that row.
+    """For each text the row of the kept text that it duplicates, or -1 if it is kept; and the Jaccard similarity.
 
-    Rows are taken by `rank` (distinct, smaller first) and kept unless they are near-duplicates of a row that was kept
-    before. So every dropped row is at least `threshold` similar to a kept one and asks the same, and row order does not
+    Texts are taken by `rank` (distinct, smaller first) and kept unless they are near-duplicates of a kept text. So
+    every dropped text has at least the similarity `threshold` to a kept one and asks the same; row order does not
     matter.
     """
     order = np.argsort(rank)
@@ -52,7 +52,7 @@ def duplicates_of(
 
 def _same_task(texts: pl.Series, pairs: Ints, counts: Counts) -> npt.NDArray[np.bool_]:
     rows = np.unique(pairs)
-    task = tasks(words(texts.gather(rows)), counts)
+    task = task_hashes(words(texts.gather(rows)), counts)
     return np.asarray(task[np.searchsorted(rows, pairs[:, 0])] == task[np.searchsorted(rows, pairs[:, 1])])
 
 
@@ -124,7 +124,7 @@ def jaccard(sets: Grams, pairs: Ints) -> npt.NDArray[np.float64]:
 
 
 def _keep_first(rows: int, pairs: Ints, similarity: npt.NDArray[np.float64]) -> tuple[Ints, npt.NDArray[np.float64]]:
-    """For each row the first kept row before it that it is paired with, or -1, and their similarity."""
+    """For each row the first kept row before it with which it is paired, or -1; and the similarity."""
     kept, value = np.full(rows, -1), np.zeros(rows)
     order = np.lexsort((pairs[:, 0], pairs[:, 1]))
     dropped: set[int] = set()

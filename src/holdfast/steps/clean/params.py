@@ -1,4 +1,4 @@
-"""Parameters of the clean room: `clean`."""
+"""Parameters of the step clean: `clean`."""
 
 from pydantic import Field, model_validator
 
@@ -20,7 +20,7 @@ class NearDuplicates(Section):
 
 
 class Clean(Section):
-    """Which samples are instructions worth answering."""
+    """Which samples are kept as instructions."""
 
     min_characters: int = Field(2, ge=1, description="shorter instructions are rejected, in characters")
     max_characters: int = Field(20_000, ge=1, description="longer instructions are rejected, in characters")

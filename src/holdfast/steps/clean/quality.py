@@ -1,4 +1,4 @@
-"""How good is a reconstruction? What was drawn, what was dropped, how much of the distribution it covers."""
+"""Metrics of a reconstruction: rows kept and rejected, coverage of the instruction distribution, diversity."""
 
 from typing import Any
 
@@ -9,7 +9,7 @@ from scipy import sparse
 from holdfast.steps.clean.richness import coverage, growth, unseen
 from holdfast.text.words import distinct, grams, words
 
-_PROBED, _NEIGHBOURS = 1_000, 20_000  # nearest neighbours of so many instructions are looked for among so many
+_PROBED, _NEIGHBOURS = 1_000, 20_000  # the nearest neighbours of this many instructions are searched among this many
 _POINTS = (0.1, 0.25, 0.5, 0.75, 1.0, 1.5, 2.0)  # of the growth curve, as multiples of what was drawn
 
 
@@ -22,7 +22,7 @@ def quality(
 ) -> dict[str, Any]:
     """Metrics of one reconstruction.
 
-    `judged`: all samples with their reasons (`holdfast.clean.reasons`); `distinct_`: INSTRUCTIONS before contamination
+    `judged`: all samples with their reasons (`drop_reasons.reasons`); `distinct_`: INSTRUCTIONS before contamination
     and near-duplicates; `kept`: those that stay; `rejected`, `contamination`: their tables.
     """
     return {
@@ -34,8 +34,8 @@ def quality(
             "distinct": len(distinct_),
         },
         "richness": richness(distinct_["count"]),
-        "tokens": _spread(kept["tokens"]),
-        "characters": _spread(kept["instruction"].str.len_chars()),
+        "tokens": _distribution(kept["tokens"]),
+        "characters": _distribution(kept["instruction"].str.len_chars()),
         "perplexity": perplexity(judged),
         "turns": _counts(_turns(kept).cast(pl.String)),
         "languages": _counts(kept["language"]),
@@ -45,7 +45,7 @@ def quality(
                 "instructions": len(some),
                 "distinct": len(all_),
                 "coverage": round(coverage(all_["count"].to_numpy()), 4),
-                "tokens": _spread(some["tokens"]),
+                "tokens": _distribution(some["tokens"]),
             }
             for name in judged["slice"].unique().sort()
             for some, all_ in [(kept.filter(pl.col("slice") == name), distinct_.filter(pl.col("slice") == name))]
@@ -65,14 +65,14 @@ def perplexity(judged: pl.DataFrame) -> dict[str, float] | None:
     `mean` is over all tokens, the quantiles are over samples; samples weigh as often as they were drawn. Null where the
     engine gives no log-probabilities.
     """
-    told = (
+    valid = (
         judged.filter(pl.col("reason").is_null() & (pl.col("output_tokens") > 0))
         .select("output_tokens", total=pl.col("logprobs").list.first())
         .drop_nulls()
     )
-    if told.is_empty():
+    if valid.is_empty():
         return None
-    totals, tokens = told["total"].to_numpy(), told["output_tokens"].to_numpy()
+    totals, tokens = valid["total"].to_numpy(), valid["output_tokens"].to_numpy()
     by_sample = np.exp(-totals / tokens)
     over_tokens = float(np.exp(-totals.sum() / tokens.sum()))
     return {"mean": round(over_tokens, 3)} | {
@@ -81,7 +81,7 @@ def perplexity(judged: pl.DataFrame) -> dict[str, float] | None:
 
 
 def richness(counts: pl.Series) -> dict[str, Any]:
-    """How often distinct instructions were drawn, and what that says of those that were not (`holdfast.richness`)."""
+    """How often distinct instructions were sampled, and estimates of those that were not (`richness`)."""
     drawn = counts.to_numpy().astype(np.int64)
     n = int(drawn.sum())
     points = sorted({round(n * point) for point in _POINTS} - {0})
@@ -132,7 +132,7 @@ def _counts(values: pl.Series) -> dict[str, int]:
     return {str(name): n for name, n in sorted(counts, key=lambda pair: (-pair[1], pair[0]))}
 
 
-def _spread(values: pl.Series) -> dict[str, float] | None:
+def _distribution(values: pl.Series) -> dict[str, float] | None:
     """Mean and quantiles."""
     if values.is_empty():
         return None

@@ -1,4 +1,4 @@
-"""How much of a distribution a sample has seen: estimates from how often each species (distinct instruction) was drawn.
+"""Species richness: how much of a distribution a sample covers. A species is a distinct instruction.
 
 S: species seen, n: draws, f1, f2: species seen once, twice.
 """
@@ -29,7 +29,7 @@ def coverage(counts: Counts) -> float:
         return 0.0
     if f1 == 0:
         return 1.0
-    if f1 == n:  # every draw was new: nothing is known but that much is missing
+    if f1 == n:  # every draw was new
         return 0.0
     rest = (n - 1) * f1 / ((n - 1) * f1 + 2 * f2) if f2 else (n - 1) * (f1 - 1) / ((n - 1) * (f1 - 1) + 2)
     return float(1 - f1 / n * rest)

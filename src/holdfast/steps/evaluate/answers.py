@@ -1,4 +1,4 @@
-"""What models answer to the suites, and what judges say of it: each model in a process of its own, one at a time."""
+"""Models' answers to the suites and judges' scores of them: each model in its own process, one at a time."""
 
 from pathlib import Path
 

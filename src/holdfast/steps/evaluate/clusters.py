@@ -1,4 +1,4 @@
-"""Which items of a harness suite belong together: questions on one passage are not independent."""
+"""Clusters of items in a harness suite: questions on one passage are not independent."""
 
 from collections.abc import Mapping
 from typing import Any

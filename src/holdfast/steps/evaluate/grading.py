@@ -7,7 +7,7 @@ import polars as pl
 from holdfast.common.tables import EVALUATIONS
 from holdfast.steps.evaluate.params import JudgeSuite
 from holdfast.steps.evaluate.requests import Questions
-from holdfast.steps.evaluate.suites import chosen, grade, question, shown
+from holdfast.steps.evaluate.suites import as_text, chosen_answer, grade, question
 
 
 def graded(asked: Questions, replies: pl.DataFrame, verdicts: dict[str, float | None]) -> pl.DataFrame:
@@ -27,7 +27,7 @@ def graded(asked: Questions, replies: pl.DataFrame, verdicts: dict[str, float | 
                 score, correct = (verdict - 1) / 4, verdict >= suite.pass_score
         else:
             if suite.kind == "multiple_choice":
-                answer = chosen(item, reply["logprobs"], answer)
+                answer = chosen_answer(item, reply["logprobs"], answer)
             correct = grade(suite.kind, item, answer)
             score = float(correct)
         rows.append(
@@ -36,7 +36,7 @@ def graded(asked: Questions, replies: pl.DataFrame, verdicts: dict[str, float | 
                 "task": item.task,
                 "item_id": item.item_id,
                 "cluster": item.cluster,
-                "prompt": shown(question(item)),
+                "prompt": as_text(question(item)),
                 "expected": " | ".join(item.answers),
                 "answer": answer,
                 "score": score,

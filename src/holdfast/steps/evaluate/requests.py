@@ -1,4 +1,4 @@
-"""The requests of the item suites, the same for the base model and every arm, and those to judges."""
+"""The requests of the item suites, equal for the base model and all arms, and the requests to judges."""
 
 from collections.abc import Iterator
 

@@ -1,4 +1,4 @@
-"""Item suites: reading the file, what the model is asked, and grading its answers."""
+"""Item suites: reading the file, the messages to the model, and grading its answers."""
 
 import re
 import string
@@ -38,7 +38,7 @@ def load_items(path: str, suite: str, kind: str) -> list[Item]:
     for where, row in read_rows(path):
         item = _item({key: found for key, found in row.items() if found is not None}, suite, kind, where)
         if item.item_id in items:
-            raise UserError(f"{where}: item_id {item.item_id!r} occurs twice; give every item its own")
+            raise UserError(f"{where}: item_id {item.item_id!r} occurs twice; give every item its own id")
         items[item.item_id] = item
     return [items[item_id] for item_id in sorted(items)]
 
@@ -121,7 +121,7 @@ def question(item: Item) -> Messages:
     return (*item.messages[:-1], (role, f"{content}\n{lettered}\nAnswer with one letter."))
 
 
-def chosen(item: Item, logprobs: list[float] | None, text: str) -> str:
+def chosen_answer(item: Item, logprobs: list[float] | None, text: str) -> str:
     """The choice of the likeliest letter by `logprobs`, else of the first lone letter in `text`; empty if none."""
     if logprobs is not None:
         return item.choices[max(range(len(item.choices)), key=logprobs.__getitem__)]
@@ -156,6 +156,6 @@ def grade(kind: str, item: Item, answer: str) -> bool:
     return answer.strip() in {right.strip() for right in item.answers}
 
 
-def shown(messages: Messages) -> str:
+def as_text(messages: Messages) -> str:
     """A conversation as one text for tables and the report: one turn as it is, several with their roles."""
     return messages[0][1] if len(messages) == 1 else "\n".join(f"{role}: {content}" for role, content in messages)

@@ -1,9 +1,9 @@
-"""Which answer is worth keeping?
+"""filter: keep the best answer to each instruction.
 
 Each entry of `filter` in params.yaml is a selection: data/filter/<name>.parquet (columns of `tables.SELECTED`) with its
-data/filter/<name>.rejected.parquet. `selected` is the one that an arm's `rehearsal` source means; a source that names
-`selection: own` reads data/filter/own.parquet. Selections share all generations and scores, so that the rungs of an
-ablation ladder cost no model call:
+data/filter/<name>.rejected.parquet. The built-in source `rehearsal` reads `selected`; a source with `selection: own`
+reads data/filter/own.parquet. Selections share all generations and scores, so an ablation ladder needs no further
+model calls:
 
   {models: [base], samples: 1, judges: []}    1 x 1, not filtered
   {models: [base], judges: [base]}            1 x L, filtered by itself

@@ -1,7 +1,7 @@
 """Candidates: a committee model's answers to the instructions.
 
-One job per model asks it `samples` times for every instruction. A candidate's seed comes from the instruction, the
-model and the sample's number, so it is the same in every build, whatever else is asked beside it.
+One job per model asks it `samples` times for each instruction. A candidate's seed is derived from the instruction, the
+model and the number of the sample, so it is the same in every build.
 """
 
 from collections.abc import Collection, Iterator
@@ -61,8 +61,8 @@ def answered(candidates: pl.LazyFrame, answers: pl.LazyFrame) -> pl.LazyFrame:
 def split(rows: pl.LazyFrame, control_tokens: Collection[str]) -> tuple[pl.LazyFrame, pl.LazyFrame]:
     """Answers as GENERATIONS, and those that failed, are empty or spell a control token as REJECTED_GENERATIONS.
 
-    `rows`: `answered`, without the text of the model's template. A control token inside an answer would end the turn
-    there in training, and shows that the model did not end its own.
+    `rows`: `answered`, without the text of the model's template. A control token in an answer would end the turn there
+    in training; the model wrote on after the end of its turn.
     """
     spelled = first_control_token(pl.col("text"), control_tokens)
     reason = (

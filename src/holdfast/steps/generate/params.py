@@ -1,4 +1,4 @@
-"""Parameters of the generate room: how often and how each committee model answers an instruction."""
+"""Parameters of the step generate: `generate`."""
 
 from pydantic import Field
 
@@ -7,10 +7,10 @@ from holdfast.inference.params import Sampling, SamplingOverride
 
 
 class Generate(Section):
-    """`generate`: candidates per instruction."""
+    """How often and how each committee model answers an instruction."""
 
     samples: int = Field(3, ge=1, description="responses of each model to each instruction (the paper's L)")
     sampling: Sampling = Field(Sampling(), description="how responses are drawn, for every model")
     models: dict[str, SamplingOverride] = Field(
-        {}, description="the committee: models that answer, each with what it does differently from `sampling`"
+        {}, description="the committee: models that answer, each with its own values for keys of `sampling`"
     )

@@ -1,4 +1,4 @@
-"""mix: one arm's training and validation data."""
+"""mix: the training and validation data of one arm."""
 
 import re
 from pathlib import Path

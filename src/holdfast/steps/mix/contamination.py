@@ -1,4 +1,4 @@
-"""Rows whose questions hold items of evaluation suites or benchmarks: taken out, or kept and reported."""
+"""Rows whose questions contain items of evaluation suites or benchmarks: rejected, or kept and reported."""
 
 import sys
 from collections.abc import Mapping, Sequence
@@ -23,7 +23,8 @@ def load_items(suites: Sequence[str], harness: Sequence[str], settings: Contamin
 
 
 def reporting_sources(sources: Mapping[str, Source], size_source: str | None) -> set[str]:
-    """The sources whose rows are kept: those that say so, and the file that sets the size, unless it says otherwise."""
+    """The sources whose contaminated rows are kept: those with `contamination: report`, and by default the file that
+    sets the size."""
     return {
         name
         for name, source in sources.items()
@@ -35,7 +36,7 @@ def drop_contaminated(
     rows: pl.DataFrame, items: list[Item], ngram: int, reporting: set[str]
 ) -> tuple[pl.DataFrame, pl.DataFrame, pl.DataFrame]:
     """Compare every question of rows (MIXABLE) with the items; of `reporting` sources only questions that are an item
-    word for word are taken out.
+    word for word are rejected.
 
     Returns the rows kept; those dropped, with reason (`in_evaluation`) and detail; what was found (MIX_CONTAMINATION).
     """
@@ -71,16 +72,16 @@ def counts_by_suite(found: pl.DataFrame) -> list[dict[str, Any]]:
 
 
 def warn(arm: str, found: pl.DataFrame, folder: str) -> None:
-    """Say on the terminal and in the log which sources keep rows that hold test items."""
+    """Warn on the terminal and in the log about sources that keep rows with test items."""
     for (source,), kept in (
         found.filter(pl.col("action") == "reported").sort("source").group_by("source", maintain_order=True)
     ):
         suites = ", ".join(f"{row['suite']} ({row['rows']:,})" for row in counts_by_suite(kept))
         rows = counted(kept["row_id"].n_unique(), "row")
         line = (
-            f"WARNING: mix {arm}: {rows} of source {source} hold items of evaluation suites and stay in the mixture:"
-            f" {suites}. Results on these suites will be too good. {folder}/contamination.parquet lists the rows;"
-            f" sources.{source}.contamination: reject takes them out"
+            f"WARNING: mix {arm}: {rows} of source {source} contain items of evaluation suites and stay in the mixture:"
+            f" {suites}. Results on these suites will be too high. {folder}/contamination.parquet lists the rows;"
+            f" sources.{source}.contamination: reject removes them"
         )
         print(line, flush=True)
         print(line, file=sys.stderr)

@@ -1,4 +1,4 @@
-"""The README.md of a mixture: a dataset card that Hugging Face's parser reads, and what one must know to trust it."""
+"""The README.md of a mixture: a Hugging Face dataset card with sources, rejected rows, settings and checksums."""
 
 from typing import Any
 
@@ -118,7 +118,7 @@ def _contamination(summary: dict[str, Any]) -> str:
     kept = sum(found["rows"] for found in summary["contamination"] if found["action"] == "reported")
     text = "Rows in which a turn of the user holds an item of a suite or benchmark; `contamination.parquet` lists them."
     if kept:
-        text = f"**Rows marked `reported` are in the mixture: results on these suites will be too good.** {text}"
+        text = f"**Rows marked `reported` are in the mixture: results on these suites will be too high.** {text}"
     return f"{text}\n\n" + _table(["source", "suite", "action", "rows"], rows)
 
 

@@ -1,4 +1,4 @@
-"""Faults of a file as a few lines: equal ones together, with their places as ranges."""
+"""A summary of the faults of a file: one line per kind, with the places as ranges."""
 
 import re
 from collections.abc import Iterable

@@ -1,4 +1,4 @@
-"""How many tokens a conversation takes in the base model's own template, and what becomes of too long ones."""
+"""The length of conversations in tokens of the base model's chat template; too long ones are rejected or truncated."""
 
 import json
 from dataclasses import replace
@@ -51,7 +51,8 @@ def measure(rows: pl.DataFrame, template: Template, limit: int, too_long: str) -
 
 
 def _rendered(template: Template, messages: list[Message], tools: str | None) -> str:
-    """The conversation as trained on; tool-call arguments go to the template as objects, as trainers hand them over."""
+    """The conversation as trained on; the template gets the arguments of tool calls as objects, as trainers pass
+    them."""
     for message in messages:
         for call in message.get("tool_calls", []):
             call["function"]["arguments"] = json.loads(call["function"]["arguments"])
@@ -69,7 +70,7 @@ def _counts(template: Template, texts: list[str]) -> list[int]:
 
 
 def _truncated(template: Template, messages: list[Message], tools: str | None, limit: int) -> tuple[str, int]:
-    """Cut late exchanges first, then the end of the only answer left; the result may still be too long."""
+    """Remove exchanges from the end, then cut the end of the last answer; the result may still be too long."""
 
     def count(turns: list[Message]) -> int:
         copy = json.loads(json.dumps(turns))
@@ -86,7 +87,7 @@ def _truncated(template: Template, messages: list[Message], tools: str | None, l
     while size > limit and set(answer) == {"role", "content"} and answer["content"]:
         ids = template.tokenizer(answer["content"], add_special_tokens=False)["input_ids"]
         keep = max(0, len(ids) - (size - limit))
-        # tokens need not end where characters do: decode and drop what is not whole
+        # a token may end inside a character: drop what does not decode
         cut = template.tokenizer.decode(ids[:keep], skip_special_tokens=False).rstrip("\ufffd").rstrip()
         cut = cut if len(cut) < len(answer["content"]) else answer["content"][: len(cut) - 1]
         if not cut:

@@ -1,7 +1,7 @@
 """From the rows of an arm's sources to its mixture: remove duplicates, allocate sizes by share, draw, split, shuffle.
 
-Rows are drawn in the order of a hash of seed and row, so a smaller draw is a part of a larger one (arms at several
-ratios share rows), and neither the order of the input nor other sources change it.
+Rows are drawn in the order of a hash of seed and row. So a smaller draw is a subset of a larger one (arms at several
+ratios share rows), and neither row order nor the other sources matter.
 """
 
 import math
@@ -135,7 +135,7 @@ def _ordered(rows: pl.DataFrame, seed: int, purpose: str, *columns: str) -> pl.D
 
 
 def _prefix(rows: pl.DataFrame, size: int, unit: str) -> pl.DataFrame:
-    """The first rows that come nearest to `size`."""
+    """As many of the first rows as come nearest to `size`."""
     if unit == "rows":
         return rows.head(size)
     reached = rows["tokens"].cum_sum()

@@ -1,4 +1,4 @@
-"""What will the model see? One mixture per arm: sources in the arm's shares, cleaned, split and shuffled."""
+"""The files of a mixture: train and val as JSONL and Parquet, and the counts for summary.json."""
 
 import datetime
 import json
@@ -30,8 +30,8 @@ ROW = (
 DATE = datetime.date.fromisoformat(FIXED_DATE)
 
 
-def written(rows: pl.DataFrame) -> list[dict[str, Any]]:
-    """Rows (MIXABLE) as they are written: `messages` first, and `tools` only where some row of the mixture has them."""
+def output_rows(rows: pl.DataFrame) -> list[dict[str, Any]]:
+    """Rows (MIXABLE) as they are written: `messages` first; without `tools` if no row of the mixture has any."""
     names = [name for name in ROW if name != "tools" or rows["tools"].is_not_null().any()]
     return [
         {name: json.loads(row["conversation"]) if name == "messages" else row[name] for name in names}
@@ -42,7 +42,7 @@ def written(rows: pl.DataFrame) -> list[dict[str, Any]]:
 def summarise(
     parts: Iterable[mixture.Allocation], train: pl.DataFrame, val: pl.DataFrame, rejected: pl.DataFrame
 ) -> dict[str, Any]:
-    """Counts of the mixture as it came out, per source or slice and altogether."""
+    """Counts of the mixture, per source or slice and altogether."""
     both = pl.concat([train, val])
     sources = []
     for s in parts:
@@ -81,7 +81,7 @@ def rejected_rows(rows: pl.DataFrame) -> pl.DataFrame:
 
 
 def write(rows: pl.DataFrame, folder: Path, name: str) -> None:
-    lines = written(rows)
+    lines = output_rows(rows)
     write_jsonl(lines, folder / f"{name}.jsonl")
     frame = (
         pl.DataFrame(lines, infer_schema_length=None) if lines else pl.DataFrame(schema=dict.fromkeys(ROW, pl.String))

@@ -1,4 +1,4 @@
-"""Parameters of the mix room: `mix`, shared by all arms."""
+"""Parameters of the step mix: `mix`, shared by all arms."""
 
 from typing import Annotated, Literal
 
@@ -10,7 +10,7 @@ from holdfast.steps.mix.shapes import ANY_SHAPE, SHAPES
 
 
 class Arm(Section):
-    """The recipe of one mixture."""
+    """One training experiment: the recipe of its mixture."""
 
     sources: dict[str, float] = Field(
         min_length=1, description="share of each source in the mixture, relative to their sum; `rehearsal` is built in"
@@ -35,7 +35,7 @@ class Arm(Section):
 
 
 class Mix(Section):
-    """What every mixture does alike."""
+    """Settings of all mixtures."""
 
     size_from: str = Field(
         "domain", description="the source whose rows an arm without a budget uses all, which sets the mixture's size"
@@ -69,14 +69,14 @@ def size_source(name: str, arm: Arm, mix: Mix) -> str | None:
 
 def _known_shape(name: str) -> str:
     if name not in SHAPES:
-        raise ValueError(f"a shape is one of {', '.join(SHAPES)}")
+        raise ValueError(f"the shapes are {', '.join(SHAPES)}")
     return name
 
 
 def _known_column(name: str) -> str:
     known = dict.fromkeys(name for shape in SHAPES.values() for name in (*shape.columns, *shape.optional))
     if name not in (*known, *ANY_SHAPE):
-        raise ValueError(f"a column of ours is one of {', '.join((*known, *ANY_SHAPE))}")
+        raise ValueError(f"the columns that can be mapped are {', '.join((*known, *ANY_SHAPE))}")
     return name
 
 
@@ -85,7 +85,7 @@ Column = Annotated[str, AfterValidator(_known_column)]
 
 
 class Source(Section):
-    """One set of conversations: a file or folder of the user's own, or a selection of the filter room."""
+    """One set of conversations: a file or folder of the user's own, or a selection of the step filter."""
 
     path: str | None = Field(
         None, description="JSONL, JSON, CSV or Parquet file, or a folder saved by Hugging Face `datasets`"
@@ -94,16 +94,14 @@ class Source(Section):
         None, description="instead of a path: the name of a selection in `filter` (rehearsal data)"
     )
     format: Literal["jsonl", "json", "csv", "parquet", "dataset"] | None = Field(
-        None, description="null: told by the file's name and its first bytes"
+        None, description="null: detected by the file's name and its first bytes"
     )
-    shape: Shape | None = Field(None, description="null: told by the columns of the first row")
+    shape: Shape | None = Field(None, description="null: detected by the columns of the first row")
     columns: dict[Column, str] = Field(
-        {}, description="our name of a column -> its name in the file, where they differ"
+        {}, description="name of a column in Holdfast -> its name in the file, where they differ"
     )
     split: str = Field("train", description="split of a `datasets` folder or a JSON file that has several")
-    slices: dict[str, float] = Field(
-        {}, description="use these slices only, in these relative shares; empty: all rows alike"
-    )
+    slices: dict[str, float] = Field({}, description="use these slices only, in these relative shares; empty: all rows")
     contamination: Literal["reject", "report"] | None = Field(
         None,
         description="rows in which a turn of the user holds an item of a suite or benchmark: reject drops them, report"
@@ -116,7 +114,7 @@ class Source(Section):
     @model_validator(mode="after")
     def _one_origin(self) -> "Source":
         if (self.path is None) == (self.selection is None):
-            raise ValueError("give either path or selection")
+            raise ValueError("set either path or selection")
         if any(not 0 < share < float("inf") for share in self.slices.values()):
             raise ValueError("the shares of slices must be above 0; leave a slice out instead")
         return self
@@ -127,4 +125,4 @@ class Source(Section):
         return self.path or f"data/filter/{self.selection}.parquet"
 
 
-REHEARSAL = {"selection": "selected"}  # what the source `rehearsal` is unless the user defines it
+REHEARSAL = {"selection": "selected"}  # the source `rehearsal`, unless params.yaml defines it

@@ -1,4 +1,4 @@
-"""Row formats: the shapes that a data file's rows may have, told by their columns.
+"""Row formats: the shapes that a data file's rows may have, detected by their columns.
 
 A new one is an entry in SHAPES, with a function that makes messages of a row.
 """

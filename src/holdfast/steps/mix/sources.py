@@ -1,4 +1,4 @@
-"""Sources as rows of one table: the user's files and the filter room's selections."""
+"""Sources as rows of one table (MIXABLE): data files and selections."""
 
 import json
 import sys
@@ -22,12 +22,12 @@ from holdfast.steps.mix.suggestions import suggestion
 
 
 def text_key(*texts: str) -> str:
-    """A key that is equal for texts that differ in case and white space only."""
+    """A key that is equal for texts that only differ in case and white space."""
     return row_id(*(" ".join(unicodedata.normalize("NFKC", text).casefold().split()) for text in texts))
 
 
 def _row(source: str, origin: str, messages: list[dict[str, Any]], tools: str | None) -> dict[str, Any]:
-    """The columns that every row of MIXABLE has, whatever its source."""
+    """The columns of MIXABLE that every source fills."""
     text = json.dumps(messages, ensure_ascii=False)
     asked = [str(m["content"]) for m in messages[:-1] if m["role"] != "system"]
     return {
@@ -45,8 +45,8 @@ def _row(source: str, origin: str, messages: list[dict[str, Any]], tools: str | 
 def load_file(name: str, source: Source, path: str, max_bad_share: float) -> tuple[pl.DataFrame, pl.DataFrame]:
     """Rows (MIXABLE) and malformed rows (MIX_REJECTED, reason `malformed`) of a user's file or folder.
 
-    Raises UserError that names every fault and its places when more than `max_bad_share` of the rows are malformed, or
-    when something that is not trained on changes the meaning of a row. Columns that are not used are named in the log.
+    Raises UserError with all faults and their places when more than `max_bad_share` of the rows are malformed, or when
+    a column or field that is not trained on changes the meaning of a row. Prints which columns are not used.
     """
     rows: list[dict[str, Any]] = []
     bad: list[dict[str, Any]] = []
@@ -98,14 +98,14 @@ def _of_tools(path: str, columns: dict[str, str]) -> bool:
 
 
 def _note_ignored(name: str, path: str, unused: set[str], nulls: set[str]) -> None:
-    """Say once in the log what is not used of a source, and which nulls may have been the user's own."""
+    """Print to the log what is not used of a source, and which nulls are taken as absent."""
     if unused:
         print(f"source {name}: not used of {path}: {', '.join(sorted(unused))}", file=sys.stderr)
     if nulls:
         shown = ", ".join(sorted(nulls)[:5]) + (f" and {len(nulls) - 5} more" if len(nulls) > 5 else "")
         print(
             f"source {name}: null keys of {path} are taken as absent, because Arrow fills absent keys with nulls:"
-            f" {shown}; where you wrote a null, give tool calls and tools as JSON text",
+            f" {shown}; if a null is meant, write tool calls and tools as JSON text",
             file=sys.stderr,
         )
 
@@ -118,13 +118,13 @@ def _unknown_shape(origin: str, row: dict[str, Any], columns: dict[str, str], na
         )
     known = "; ".join(f"{name}: {', '.join(shape.columns)}" for name, shape in SHAPES.items())
     raise UserError(
-        f"{origin}: its columns ({', '.join(sorted(row)) or 'none'}) are of no known shape ({known});"
+        f"{origin}: its columns ({', '.join(sorted(row)) or 'none'}) match no known shape ({known});"
         f" {suggestion(row, name)}"
     )
 
 
 def load_selection(name: str, path: str, licences: dict[str, str | None]) -> pl.DataFrame:
-    """Rows (MIXABLE) of a selection of the filter room: the conversation up to the instruction and its response, with
+    """Rows (MIXABLE) of a selection: the conversation up to the instruction and its response, with
     the tools that its slice shows.
 
     `licences` maps the generating model to its licence.

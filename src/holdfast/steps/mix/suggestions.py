@@ -1,4 +1,4 @@
-"""What to do with a file whose columns are of no known shape: the mapping of columns that uses all of them."""
+"""A mapping of columns for rows of no known shape, for the error message."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -26,13 +26,13 @@ _OTHER = {
 
 
 def suggestion(row: Mapping[str, Any], source: str) -> str:
-    """What to do with a row of no known shape: the `columns` that use all of it, or what it is instead."""
+    """What to do with a row of no known shape: set `columns` so that all texts are used, or what else the data is."""
     files = {name.lower(): name for name in reversed(list(row))}
     if mapping := _of_conversation(row, files) or _of_texts(files):
         mapping |= {"system": system} if (system := _first(files, _SYSTEM)) else {}
-        named = ", ".join(f"{ours}: {theirs}" for ours, theirs in mapping.items() if ours != theirs)
+        named = ", ".join(f"{our_names}: {theirs}" for our_names, theirs in mapping.items() if our_names != theirs)
         return f"set sources.{source}.columns to {{{named}}}"
-    found = (said for names, said in _OTHER.items() if set(names) <= set(files))
+    found = (advice for names, advice in _OTHER.items() if set(names) <= set(files))
     return next(found, f"name yours in sources.{source}.columns, for example {{question: …, answer: …}}")
 
 
@@ -55,5 +55,5 @@ def _of_texts(files: Mapping[str, str]) -> dict[str, str]:
         return {}
     given = _first(files, [name for name in _GIVEN if files.get(name) != asked])
     pairs = [*(SHAPES[name].columns for name in ("question_answer", "prompt_completion", "alpaca"))]
-    ours = SHAPES["alpaca"].columns if given else max(pairs, key=lambda pair: len({asked, answered} & set(pair)))
-    return {ours[0]: asked, **({"input": given} if given else {}), ours[1]: answered}
+    our_names = SHAPES["alpaca"].columns if given else max(pairs, key=lambda pair: len({asked, answered} & set(pair)))
+    return {our_names[0]: asked, **({"input": given} if given else {}), our_names[1]: answered}

@@ -1,4 +1,4 @@
-"""reconstruct: draw user turns from the base model by continuing its pre-query prefix."""
+"""reconstruct: sample user turns from the base model, which continues its pre-query prefix."""
 
 from holdfast.chat.template import eos_ids, load_tokenizer
 from holdfast.common.errors import UserError
@@ -6,6 +6,7 @@ from holdfast.common.files import scan_table, write_table
 from holdfast.common.section import read, value
 from holdfast.common.step import arguments, run
 from holdfast.common.tables import PROMPTS, SAMPLES
+from holdfast.common.wording import counted
 from holdfast.inference.ask import ask
 from holdfast.inference.failures import Failures
 from holdfast.inference.fingerprint import read_model
@@ -24,8 +25,8 @@ def main() -> None:
     prompts = scan_table(args.prompts, PROMPTS).sort("prompt_id").collect()
     if settings.multi_turn.share > 0 and "template" not in prompts["kind"]:
         raise UserError(
-            "params.yaml: reconstruct.multi_turn.share: a base model without a chat template, which is given examples,"
-            " has no conversations; set it to 0"
+            "params.yaml: reconstruct.multi_turn.share: a base model without a chat template cannot be sampled for"
+            " conversations; set it to 0"
         )
     model = pinned(base, model)
     total = int(prompts["samples"].sum())
@@ -40,7 +41,7 @@ def main() -> None:
         conversations = Conversations(prompts, tokenizer, eos, settings.multi_turn, settings.sampling, random_seed)
         samples = extend(samples, conversations, base, model, failures)
     write_table(samples, args.samples, SAMPLES)
-    print(f"reconstruct: {len(samples)} samples", flush=True)
+    print(f"reconstruct: {counted(len(samples), 'sample')}", flush=True)
 
 
 if __name__ == "__main__":

@@ -15,6 +15,7 @@ from holdfast.chat.template import Refused, Template
 from holdfast.chat.user_turns import user_turns
 from holdfast.common.ids import row_seed
 from holdfast.common.tables import SAMPLES
+from holdfast.common.wording import counted
 from holdfast.inference.ask import ANSWERS, Request, ask
 from holdfast.inference.failures import Failures
 from holdfast.inference.params import Model, Sampling
@@ -24,7 +25,7 @@ from holdfast.steps.reconstruct.params import MultiTurn
 class Conversations:
     """Extends samples to conversations: the base model's answer, then the user's next turn, and so on.
 
-    A conversation whose answer or next turn does not end within its tokens stays as long as it was.
+    A conversation whose answer or next turn does not end within `max_tokens` is not extended.
     """
 
     def __init__(
@@ -43,32 +44,32 @@ class Conversations:
         self.lost: Counter[str] = Counter()  # conversations that could not be extended, by reason
 
     def turns(self, sample_id: str) -> int:
-        """How many turns of the user this sample is to have."""
+        """How many user turns this sample gets."""
         if row_seed(self.random_seed, "extended", sample_id) / 2**31 >= self.settings.share:
             return 1
         return 2 + row_seed(self.random_seed, "turns", sample_id) % (self.settings.max_turns - 1)
 
     def unfinished(self, samples: pl.DataFrame, turn: int) -> list[dict[str, Any]]:
-        """Samples with `turn` turns that get another one: drawn for it, ended, and free of template text."""
+        """Samples with `turn` user turns that get another one: chosen for it, finished, and without template text."""
         here = samples.lazy().filter((pl.col("turn") == turn) & pl.col("error").is_null())
         ended = user_turns(here, self.prompts.lazy()).filter(pl.col("ended") & (pl.col("instruction") != "")).collect()
-        going_on = []
+        continued = []
         for row in ended.iter_rows(named=True):
             marked = any(mark in row["instruction"] for mark in row["marks"])
             if row["kind"] == "template" and self.turns(row["sample_id"]) > turn and not marked:
                 user = {"role": "user", "content": row["instruction"]}
-                going_on.append({name: row[name] for name in SAMPLES} | {"messages": [*row["messages"], user]})
-        return going_on
+                continued.append({name: row[name] for name in SAMPLES} | {"messages": [*row["messages"], user]})
+        return continued
 
     def _template(self, prompt_id: str) -> Template:
         rendering = json.loads(self.by_id[prompt_id]["rendering"])
         date = datetime.date.fromisoformat(rendering["date"])
         return Template(self.tokenizer, rendering["options"], date).fitted()
 
-    def answers_only(self, said: pl.DataFrame, rows: list[dict[str, Any]]) -> dict[str, str]:
-        """The usable answers by sample_id, without the text that the template writes around them."""
+    def answers_only(self, replies: pl.DataFrame, rows: list[dict[str, Any]]) -> dict[str, str]:
+        """The usable answers by sample_id, without the text that the template puts around them."""
         asked = pl.DataFrame([(row["sample_id"], row["prompt_id"]) for row in rows], ["id", "prompt_id"], orient="row")
-        ended = said.filter(pl.col("finish_reason") == "stop").join(asked, on="id")
+        ended = replies.filter(pl.col("finish_reason") == "stop").join(asked, on="id")
         frames = [(name, *answer_frame(self._template(name))) for name in ended["prompt_id"].unique().to_list()]
         schema = dict.fromkeys(("prompt_id", "before", "after", "end"), pl.String)
         framed = ended.join(pl.DataFrame(frames, schema, orient="row"), on="prompt_id")
@@ -77,7 +78,7 @@ class Conversations:
         )
         tokens = message_control_tokens(Template(self.tokenizer))
         plain = found.filter((pl.col("text") != "") & first_control_token(pl.col("text"), tokens).is_null())
-        self.lost["the answer did not end, is empty or contains a control token"] += len(said) - len(plain)
+        self.lost["the answer did not end, is empty or contains a control token"] += len(replies) - len(plain)
         return dict(plain.iter_rows())
 
     def ask_answers(self, rows: list[dict[str, Any]]) -> Iterator[Request]:
@@ -111,15 +112,15 @@ class Conversations:
 def extend(
     samples: pl.DataFrame, conversations: Conversations, name: str, model: Model, failures: Failures
 ) -> pl.DataFrame:
-    """`samples` with the drawn ones extended to conversations, in the same order; says which could not be, and why."""
+    """`samples` with the chosen ones extended to conversations, in the same order; prints why others could not be."""
     for turn in range(1, conversations.settings.max_turns):
         rows = conversations.unfinished(samples, turn)
         if not rows:
             break
-        said = ask(
+        replies = ask(
             name, model, conversations.ask_answers(rows), len(rows), step="reconstruct", failures=failures
         ).collect()
-        answers = conversations.answers_only(said, rows)
+        answers = conversations.answers_only(replies, rows)
         rows = [
             row | {"messages": [*row["messages"], {"role": "assistant", "content": answers[row["sample_id"]]}]}
             for row in rows
@@ -137,5 +138,5 @@ def extend(
         longer = longer.with_columns(pl.col("turn") + 1)[list(SAMPLES)]
         samples = samples.update(longer, on="sample_id", include_nulls=True)
     for reason, count in (+conversations.lost).most_common():
-        print(f"reconstruct: {count} conversations could not be extended: {reason}", flush=True)
+        print(f"reconstruct: {counted(count, 'conversation')} could not be extended: {reason}", flush=True)
     return samples

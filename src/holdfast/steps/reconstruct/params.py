@@ -1,4 +1,4 @@
-"""Parameters of the reconstruct room: `reconstruct`."""
+"""Parameters of the step reconstruct: `reconstruct`."""
 
 from pydantic import Field
 

@@ -1,4 +1,4 @@
-"""Samples of users' turns, which the base model writes after the pre-query prefix; not yet cleaned.
+"""Samples of user turns, which the base model writes after the pre-query prefix; not yet cleaned.
 
 Pre-query sampling is Magpie's (arXiv 2406.08464); as the source of rehearsal data: arXiv 2506.09428, section 3.1.
 """
@@ -15,7 +15,7 @@ from holdfast.inference.params import Sampling
 
 
 def requests(prompts: pl.DataFrame, sampling: Sampling, random_seed: int) -> Iterator[Request]:
-    """The first user's turns: as many per prompt as its `samples`, each with a seed of its own."""
+    """Requests for the first user turns: for each prompt as many as its `samples`, each with its own seed."""
     for row in prompts.iter_rows(named=True):
         ids, stops = tuple(row["prefix_ids"]), tuple(row["stop_ids"])
         for draw, sample_id in _draws(row):

@@ -1,4 +1,4 @@
-"""Items that belong together (questions on one passage): how much less they tell than as many independent ones."""
+"""Clusters of items that are not independent (questions on one passage): design effect and cluster bootstrap."""
 
 from collections.abc import Sequence
 
@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from holdfast.steps.report.statistics import Floats, Interval, normal_quantile, t_quantile
 
 Codes = NDArray[np.int64]
-UNSEEN = 0.5  # changed clusters that `design_effect` adds to those that it sees
+PSEUDO_CLUSTERS = 0.5  # changed clusters that `design_effect` adds to the observed ones
 
 
 def cluster_sums(values: Floats, clusters: Codes) -> tuple[Floats, Floats]:
@@ -28,14 +28,14 @@ def largest_spread(low: Floats, high: Floats, sizes: Floats) -> float:
 
 
 def design_effect(low: Floats, high: Floats, clusters: Codes, confidence: float) -> float:
-    """How many of the items tell as much as one independent item, at least 1; infinite for a single cluster.
+    """The number of items that carry as much information as one independent item, at least 1; infinite for one cluster.
 
     `low`, `high` (items): the least and the most that an ungraded item could be, the same for a graded one. The ratio
     of the cluster-robust variance of the mean (Liang & Zeger 1986, Biometrika 73, 13-22) to that of independent items,
     by which counts are divided: Rao & Scott (1992), Biometrics 48, 577-585. Two additions keep it from being too small.
-    Half a cluster of typical size is added that changed whole: without a change nothing is known of how alike the items
-    of a cluster are, and then a cluster counts as one item. And Student's t with clusters - 1 degrees of freedom takes
-    the place of the normal quantile. The effect never falls when an item becomes ungraded.
+    Half a cluster of typical size is added in which all items changed: where no item changed, the correlation within
+    clusters is unknown, and then a cluster counts as one item. And Student's t with clusters - 1 degrees of freedom
+    takes the place of the normal quantile. The effect never falls when an item becomes ungraded.
     """
     low_sums, sizes = cluster_sums(low, clusters)
     high_sums, _ = cluster_sums(high, clusters)
@@ -45,9 +45,9 @@ def design_effect(low: Floats, high: Floats, clusters: Codes, confidence: float)
     if count == 1:
         return float("inf")
     typical = float((sizes**2).sum() / sizes.sum())
-    between = largest_spread(low_sums, high_sums, sizes) + UNSEEN * typical**2
+    between = largest_spread(low_sums, high_sums, sizes) + PSEUDO_CLUSTERS * typical**2
     graded = low[low == high]
-    within = (float(((graded - graded.mean()) ** 2).sum()) if len(graded) else 0.0) + UNSEEN * typical
+    within = (float(((graded - graded.mean()) ** 2).sum()) if len(graded) else 0.0) + PSEUDO_CLUSTERS * typical
     few = count / (count - 1) * (t_quantile(confidence, count - 1) / normal_quantile(confidence)) ** 2
     return max(1.0, between / within * few)
 

@@ -1,4 +1,4 @@
-"""Accuracies and paired changes, over items and over suites, with what ungraded items could make of them.
+"""Accuracies and paired changes, over items and over suites, with bounds for ungraded items.
 
 All figures are shares (0 to 1), not points. Figures of an arm with several training seeds are means over them.
 
@@ -24,7 +24,7 @@ AVERAGES: tuple[Average, ...] = ("suites", "items")
 
 
 class Stratum(NamedTuple):
-    """Items that are averaged as one (a suite, or all): the least and the most that each cell (runs x items) could be.
+    """Items with one mean (a suite, or all): the least and the greatest possible value of each cell (runs x items).
 
     `low` and `high` are equal where an item is graded. `clusters`: the cluster of each item.
     """
@@ -34,7 +34,7 @@ class Stratum(NamedTuple):
     clusters: Codes
 
     def mean_range(self) -> tuple[float, float]:
-        """The least and the most that the mean could be."""
+        """The least and the greatest possible mean."""
         return float(self.low.mean()), float(self.high.mean())
 
     def sums(self, side: str) -> tuple[Floats, Floats]:
@@ -43,12 +43,12 @@ class Stratum(NamedTuple):
 
 
 def parts(table: pl.DataFrame, average: Average) -> list[pl.DataFrame]:
-    """The items that are averaged as one: all rows, or those of each suite, by name."""
+    """The rows by what is averaged first: all of them, or those of each suite, by name."""
     return [table] if average == "items" else table.sort("suite", maintain_order=True).partition_by("suite")
 
 
-def marks(table: pl.DataFrame, runs: Sequence[str]) -> tuple[Floats, Floats]:
-    """The least and the most that the marks of `runs` could be, runs x items: 0 and 1 where one is not graded."""
+def grade_bounds(table: pl.DataFrame, runs: Sequence[str]) -> tuple[Floats, Floats]:
+    """The least and the greatest possible grades of `runs` (runs x items): 0 and 1 where an item is not graded."""
     found = [np.stack([table[run].fill_null(empty).to_numpy() for run in runs]) for empty in (0.0, 1.0)]
     return found[0], found[1]
 
@@ -67,7 +67,7 @@ def accuracy(table: pl.DataFrame, runs: list[str], confidence: float, average: A
         return found | {"accuracy": None, "low": None, "high": None, "by_seed": []}
     lows, highs = [], []
     for part in strata:
-        one = Stratum(*marks(part, runs), part["cluster"].to_numpy())
+        one = Stratum(*grade_bounds(part, runs), part["cluster"].to_numpy())
         n, effect = len(part), _effect(one, confidence)
         worst, best = one.mean_range()
         lows.append((worst, wilson(worst * n / effect, n / effect, confidence).low if np.isfinite(effect) else 0.0))
@@ -96,15 +96,15 @@ def _bounds(lows: list[tuple[float, float]], highs: list[tuple[float, float]], s
 
 
 def pairs(before: list[str], after: list[str]) -> list[tuple[str, str]]:
-    """The runs that are compared, seed by seed; a lone run stands beside every seed of the other side."""
+    """The pairs of runs to compare, by training seed; a single run is compared with every run of the other side."""
     seeds = max(len(before), len(after)) if min(len(before), len(after)) == 1 else min(len(before), len(after))
     return list(zip((before * seeds)[:seeds], (after * seeds)[:seeds], strict=True))
 
 
 def change_ranges(table: pl.DataFrame, paired: list[tuple[str, str]]) -> Stratum:
     """The range of every item's change (runs x items) from the first run of each pair to the second."""
-    (low_before, high_before), (low_after, high_after) = (marks(table, runs) for runs in zip(*paired, strict=True))
-    return Stratum(low_after - high_before, high_after - low_before, table["cluster"].to_numpy())
+    before, after = (grade_bounds(table, runs) for runs in zip(*paired, strict=True))
+    return Stratum(after[0] - before[1], after[1] - before[0], table["cluster"].to_numpy())
 
 
 def change_bounds(strata: list[Stratum], confidence: float) -> Interval:

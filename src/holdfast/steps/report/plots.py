@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 WIDTH = 420.0
 ROW = 26.0
-LEFT, NAME = 140.0, 18  # room for the labels of rows, in units and in characters
+LEFT, NAME = 140.0, 18  # space for the labels of rows, in units and in characters
 
 
 class Estimate(NamedTuple):

@@ -31,7 +31,7 @@ def count_table(path: str, rejected: dict[str, str]) -> TableCount:
     else:
         name, frame = file.stem, scan_parquet(path)
         rows = frame.select(pl.len()).collect().item()
-        note = _note(step, name, frame)
+        note = _note(step, frame)
         dropped = rejected.get(str(file.with_suffix("")), rejected.get(str(file.parent), ""))
     return TableCount(step, name, rows, _reasons(dropped) if dropped else [], note)
 
@@ -62,12 +62,12 @@ def _mixture(file: Path) -> tuple[int, str]:
     kept = [
         f"{c['source']} {c['rows']:,} of {c['suite']}" for c in summary["contamination"] if c["action"] == "reported"
     ]
-    warning = f"; WARNING: rows that hold evaluation items: {', '.join(kept)}" if kept else ""
+    warning = f"; WARNING: rows with evaluation items: {', '.join(kept)}" if kept else ""
     return summary["train_rows"], ", ".join(shares) + warning
 
 
-def _note(step: str, name: str, frame: pl.LazyFrame) -> str:
-    """What the number of rows alone does not say, by step."""
+def _note(step: str, frame: pl.LazyFrame) -> str:
+    """Further figures of a table, by step."""
     if step == "seed":
         return f"{frame.select(pl.col('samples').sum()).collect().item():,} samples to draw"
     if step == "clean":

@@ -1,4 +1,4 @@
-"""Rows that the page shows: instructions with their candidates, dropped rows, and items learned and forgotten."""
+"""Example rows for the page: instructions with their candidates, dropped rows, items learned and forgotten."""
 
 from typing import Any
 

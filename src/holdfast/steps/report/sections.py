@@ -23,7 +23,7 @@ Figures = dict[str, Any]
 
 
 class Page(NamedTuple):
-    """What the page shows, before it is put into sections."""
+    """The data of the page."""
 
     summary: Figures  # the content of metrics/summary.json
     runs: dict[str, pl.DataFrame]  # EVALUATIONS by run

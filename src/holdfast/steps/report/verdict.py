@@ -1,4 +1,4 @@
-"""What the figures mean, in words and against the declared limits."""
+"""Verdicts in words, and the check of the limits in `report.limits`."""
 
 from typing import Any, NamedTuple
 
@@ -49,7 +49,7 @@ def ability_name(ability: str, compared: Figures, average: str) -> str:
 
 
 def ungraded(compared: Figures, other: str) -> str:
-    """How many items of a comparison are not graded and what the interval makes of them; empty for none."""
+    """How many items of a comparison are not graded as a text; empty for none."""
     if not compared["ungraded"]:
         return ""
     total = compared["n"] + compared["ungraded"]
@@ -86,11 +86,11 @@ def checks(arm: str, figures: Figures, report: Report) -> list[Check]:
             )
             continue
         met = compared["bound_low"] >= sign * limit / 100
-        said = (
+        outcome = (
             f"{ability_name(ability, compared, report.average)} against {other} {change(compared, report.confidence)}"
         )
-        said = "; ".join([f"{'met' if met else 'not met'}; {said}", *filter(None, [ungraded(compared, other)])])
-        found.append(Check(arm, name, allowed, met, f"{name} {allowed}: {said}"))
+        outcome = "; ".join([f"{'met' if met else 'not met'}; {outcome}", *filter(None, [ungraded(compared, other)])])
+        found.append(Check(arm, name, allowed, met, f"{name} {allowed}: {outcome}"))
     return found
 
 
@@ -133,9 +133,9 @@ def verdict(figures: Figures, report: Report) -> Figures:
             sentences.append(f"not measured: {ability} accuracy; {_unmeasured(compared, 'the base')}")
             continue
         found[ability], sentence = say(compared, limit)
-        said = [f"{sentence.format(what=ability_name(ability, compared, report.average))}"]
-        said[0] += f" ({change(compared, report.confidence)})"
+        parts = [f"{sentence.format(what=ability_name(ability, compared, report.average))}"]
+        parts[0] += f" ({change(compared, report.confidence)})"
         changed = f"{count(compared['learned'])} learned and {count(compared['forgotten'])} forgotten"
-        said.append(f"{changed} of {counted(compared['n'], 'item')}")
-        sentences.append("; ".join([*said, *filter(None, [ungraded(compared, "the base")])]))
+        parts.append(f"{changed} of {counted(compared['n'], 'item')}")
+        sentences.append("; ".join([*parts, *filter(None, [ungraded(compared, "the base")])]))
     return found | {"text": sentences}

@@ -25,7 +25,7 @@ def main() -> None:
     random_seed = value(args.params, "random_seed")
     rubric = Path(args.rubric).read_text(encoding="utf-8")
     if not rubric.strip():
-        raise UserError(f"{args.rubric}: the rubric is empty; write one, or use data/seed/rubric.md")
+        raise UserError(f"{args.rubric}: the rubric is empty; write one, or set score.rubric to data/seed/rubric.md")
     instructions = scan_table(args.instructions, INSTRUCTIONS)
     generations = pl.concat([scan_table(path, GENERATIONS) for path in sorted(args.generations)])
 
@@ -36,7 +36,14 @@ def main() -> None:
     for attempt in range(1, attempts + 1):
         asking = requests(instructions, generations, left, rubric, score, sampling, random_seed, attempt)
         replies = ask(
-            args.judge, model, asking, len(left), step="score", output=args.scores, text_column="raw", failures=failures
+            args.judge,
+            model,
+            asking,
+            len(left),
+            step="score",
+            output=args.scores,
+            text_column="raw",
+            failures=failures,
         ).collect()
         expected = score.method == "expected"
         answers = read_expected(replies, score.min_valid_mass) if expected else read_parsed(replies)
@@ -55,10 +62,10 @@ def main() -> None:
         )
         .select(list(SCORES))
     )
-    assert table["status"].null_count() == 0, "a candidate without an answer from the engine"
+    assert table["status"].null_count() == 0, "a candidate was not judged"
     write_table(table, args.scores, SCORES)
     counts = dict(table["status"].value_counts().sort("status").iter_rows())
-    print(f"score {args.judge}: " + ", ".join(f"{n} {status}" for status, n in counts.items()), flush=True)
+    print(f"score {args.judge}: " + ", ".join(f"{n:,} {status}" for status, n in counts.items()), flush=True)
 
 
 if __name__ == "__main__":

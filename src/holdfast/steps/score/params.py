@@ -1,4 +1,4 @@
-"""Parameters of the score room: `score`."""
+"""Parameters of the step score: `score`."""
 
 from typing import Literal
 
@@ -9,7 +9,7 @@ from holdfast.inference.params import Sampling, SamplingOverride
 
 
 class Judge(Section):
-    """What one judge does differently."""
+    """Settings of one judge."""
 
     sampling: SamplingOverride = Field(SamplingOverride(), description="parse: this judge's own sampling settings")
 

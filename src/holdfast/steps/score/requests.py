@@ -1,7 +1,6 @@
-"""What does each judge think of each answer?
+"""The requests to a judge: one for each distinct answer to an instruction.
 
-One job per judge reads all generations. Candidates of one instruction with the same text are one question to the judge;
-the questions of one instruction are asked one after the other, so that the engine's prefix cache serves them.
+The answers to one instruction are judged one after the other, so that the engine's prefix cache is used.
 """
 
 from collections.abc import Iterator
@@ -18,7 +17,7 @@ _INSTRUCTIONS_AT_ONCE = 4096  # bounds the memory that the texts take
 
 
 def questions(generations: pl.LazyFrame) -> pl.DataFrame:
-    """For every candidate the one that is asked in its place: the smallest id with the same instruction and text.
+    """For every candidate the one that is judged in its place: the smallest id with the same instruction and text.
 
     Columns candidate_id, instruction_id, asked_id, sorted by instruction_id and candidate_id.
     """
@@ -39,7 +38,7 @@ def requests(
 ) -> Iterator[Request]:
     """One request per candidate in `asked` (columns candidate_id, instruction_id), in its order of instructions.
 
-    Seeds come from what is shown, not from ids, so that the same question is the same request in every build.
+    Seeds are derived from the text that is shown, so equal texts are the same request in every build.
     """
     expected = score.method == "expected"
     how = Sampling(temperature=0.0, max_tokens=1) if expected else sampling
@@ -72,5 +71,5 @@ def requests(
 
 
 def most_attempts(score: Score, sampling: Sampling) -> int:
-    """How often one question is asked at most; a greedy judge would only repeat itself."""
+    """How often an answer is judged at most, until a score can be read; greedy replies would not differ."""
     return score.attempts if score.method == "parse" and sampling.temperature > 0 else 1

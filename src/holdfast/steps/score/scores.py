@@ -22,7 +22,7 @@ def read_expected(replies: pl.DataFrame, min_valid_mass: float) -> pl.DataFrame:
 def parse_score(reply: str, finish_reason: str) -> float | None:
     """The number after the last "Score:" of a finished reply, if it is between 1 and 5.
 
-    A reply that was cut short may end in the middle of a quotation, so it has no score.
+    A truncated reply has no score: its last number may be a quotation.
     """
     found = _SCORE.findall(reply) if finish_reason == "stop" else []
     number = float(found[-1]) if found else math.nan

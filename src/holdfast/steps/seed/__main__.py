@@ -1,4 +1,4 @@
-"""seed: the prompts after which the base model writes a user's turn."""
+"""seed: the prompts from which the base model is sampled."""
 
 from holdfast.chat.template import Refused, Template, eos_ids, load_tokenizer
 from holdfast.common.errors import UserError
@@ -6,6 +6,7 @@ from holdfast.common.files import write_table
 from holdfast.common.section import read, value
 from holdfast.common.step import arguments, run
 from holdfast.common.tables import PROMPTS
+from holdfast.common.wording import counted
 from holdfast.inference.model_files import pinned_loading
 from holdfast.steps.seed.params import Seed
 from holdfast.steps.seed.prompts import example_prompts, table, template_prompts
@@ -16,9 +17,8 @@ def main() -> None:
     base = value(args.params, "base")
     path = value(args.params, f"models.{base}.path")
     seed = read(args.params, "seed", Seed)
-    loaded = pinned_loading(args.params, path) | {
-        "chat_template": None
-    }  # it speaks as it was aligned: with its own, or none
+    # the tokenizer's own template, with which the model was trained, or none
+    loaded = pinned_loading(args.params, path) | {"chat_template": None}
     template = Template(load_tokenizer(path, **loaded))
     eos = eos_ids(template.tokenizer, path)
     if template.tokenizer.chat_template or seed.prefix:
@@ -35,7 +35,7 @@ def main() -> None:
         print(f"seed: note: {note}", flush=True)
     prompts = table(rows)
     write_table(prompts, args.prompts, PROMPTS)
-    print(f"seed: {len(prompts)} prompts for {prompts['samples'].sum()} samples", flush=True)
+    print(f"seed: {counted(len(prompts), 'prompt')} for {counted(int(prompts['samples'].sum()), 'sample')}", flush=True)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Parameters of the seed room: `seed`."""
+"""Parameters of the step seed: `seed`."""
 
 import datetime
 from typing import Any
@@ -10,7 +10,7 @@ from holdfast.common.section import Section
 
 
 class Slice(Section):
-    """One part of the instruction distribution, reached through what stands before the user's turn."""
+    """One part of the instructions, sampled with a prompt of its own: system prompts, tools, template options."""
 
     share: float = Field(1.0, gt=0, description="share of the samples, relative to the other slices'")
     system_prompts: str | None = Field(
@@ -20,20 +20,20 @@ class Slice(Section):
         None, pattern="^[a-z]{2,3}$", description="ISO 639 code; instructions in another language are rejected"
     )
     tools: str | None = Field(None, description="JSON file with a list of tool schemas that the template shows")
-    template: dict[str, Any] = Field({}, description="switches of the chat template, such as enable_thinking")
+    template: dict[str, Any] = Field({}, description="options of the chat template, such as enable_thinking")
 
 
 class HandPrefix(Section):
-    """How a user's turn opens and ends, for a model from whose chat template it cannot be derived."""
+    """How a user's turn begins and ends, for a model from whose chat template this cannot be derived."""
 
-    text: str = Field(min_length=1, description="what stands before the user's text, with its special tokens")
+    text: str = Field(min_length=1, description="text before the user's text, with its special tokens")
     stops: list[str] = Field([], description="special tokens that end the user's turn")
     stop_text: str | None = Field(None, min_length=1, description="plain text that ends the user's turn")
     assistant: str = Field("", description="what opens the assistant's turn")
 
 
 class Seed(Section):
-    """The prompts after which the base model writes a user's turn, and how many turns are sampled."""
+    """The prompts from which the base model is sampled, and the number of samples."""
 
     samples: int = Field(2000, ge=1, description="instructions to draw, before cleaning")
     prefix: HandPrefix | None = Field(None, description="the pre-query prefix by hand; null: from the chat template")
@@ -54,7 +54,7 @@ class Seed(Section):
 
     @property
     def by_template(self) -> list[str]:
-        """Keys of the settings made that reach the model through its chat template, and in no other way."""
+        """Keys of the settings that only have an effect through the chat template."""
         shared = ["seed.system_prompts"] if self.system_prompts else []
         own = ("system_prompts", "tools", "template")
         return shared + [f"seed.slices.{n}.{key}" for n, s in self.slices.items() for key in own if getattr(s, key)]

@@ -1,4 +1,4 @@
-"""The prompts after which the base model writes a user's turn: PROMPTS, by slice and system prompt."""
+"""The prompts from which the base model is sampled (PROMPTS): one for each slice and system prompt."""
 
 import datetime
 import json
@@ -15,16 +15,16 @@ from holdfast.common.errors import UserError
 from holdfast.common.ids import row_id
 from holdfast.common.shares import shares
 from holdfast.common.tables import PROMPTS
-from holdfast.steps.seed import files as seeds
+from holdfast.steps.seed import files
 from holdfast.steps.seed.params import HandPrefix, Seed, Slice
 
-# Given a list, a language model goes on with it: instances generated in context, SSR (arXiv 2403.01244, section 3.1).
+# a base model continues a list of examples: in-context generation of instances, SSR (arXiv 2403.01244, section 3.1)
 _HEAD = "Instructions that people gave to an assistant.\n\n"
 _MARK = "### Instruction:\n"
 
 
-def by_hand(template: Template, hand: HandPrefix, eos: list[int]) -> Prefix:
-    """The prefix that the user wrote in params.yaml. Raises UserError for a stop that is no single token."""
+def prefix_by_hand(template: Template, hand: HandPrefix, eos: list[int]) -> Prefix:
+    """The prefix in params.yaml (`seed.prefix`). Raises UserError for a stop that is not one token."""
     stops = []
     for stop in hand.stops:
         ids = template.ids(stop)
@@ -47,8 +47,8 @@ def by_hand(template: Template, hand: HandPrefix, eos: list[int]) -> Prefix:
     )
 
 
-def in_context(template: Template, eos: list[int], shown: list[str]) -> Prefix:
-    """A prompt of example instructions for a model without a chat template, which continues the list."""
+def prefix_of_examples(template: Template, eos: list[int], shown: list[str]) -> Prefix:
+    """A list of example instructions, which a model without a chat template continues."""
     text = _HEAD + "".join(f"{_MARK}{example}\n\n" for example in shown) + _MARK
     return Prefix(
         prefix_text=text,
@@ -63,14 +63,16 @@ def in_context(template: Template, eos: list[int], shown: list[str]) -> Prefix:
     )
 
 
-def marks(tokenizer: Any, prefix: Prefix, system: str | None) -> list[str]:
-    """Texts that show the template inside an instruction: control tokens, and how the assistant's turn opens."""
+def template_marks(tokenizer: Any, prefix: Prefix, system: str | None) -> list[str]:
+    """Texts that no instruction contains unless the template leaked into it: control tokens, and the opening of the
+    assistant's turn."""
     opening = prefix.assistant_text
     for token in added_tokens(tokenizer):
         opening = opening.replace(token, "\n")
-    plain = [line.strip() for line in opening.split("\n") if not line.strip().isalpha()]  # "assistant" alone is a word
-    said = (system or "").strip()  # not the template's
-    around = prefix.prefix_text.replace(said, "") + prefix.suffix_text + prefix.assistant_text
+    # a word alone, such as "assistant", also occurs in instructions
+    plain = [line.strip() for line in opening.split("\n") if not line.strip().isalpha()]
+    without_system = prefix.prefix_text.replace((system or "").strip(), "")
+    around = without_system + prefix.suffix_text + prefix.assistant_text
     return sorted({*control_tokens(tokenizer, around), *(line for line in plain if len(line) > 2)})
 
 
@@ -80,22 +82,22 @@ def template_prompts(
     """One row of PROMPTS, and its prefix's `notes`, per slice and system prompt. Raises Refused as `derive`."""
     for name, count in shares({name: slice_.share for name, slice_ in seed.slices.items()}, total).items():
         slice_ = seed.slices[name]
-        settings = slice_.template | ({"tools": found} if (found := seeds.tools(slice_.tools)) else {})
+        settings = slice_.template | ({"tools": found} if (found := files.tools(slice_.tools)) else {})
         dated = Template(template.tokenizer, settings, datetime.date.fromisoformat(seed.date))
-        # a prefix by hand is all that stands before the user's text
-        weights = seeds.system_prompts(None if hand else slice_.system_prompts or seed.system_prompts)
+        # seed.prefix is the whole prompt, so there are no system prompts
+        weights = files.system_prompts(None if hand else slice_.system_prompts or seed.system_prompts)
         texts = {json.dumps(text): text for text in weights}
         for key, samples in shares({k: weights[text] for k, text in texts.items()}, count).items():
             system = texts[key]
             before: list[Message] = [] if system is None else [{"role": "system", "content": system}]
             try:
-                prefix = by_hand(dated, hand, eos) if hand else derive(dated, before, eos)
+                prefix = prefix_by_hand(dated, hand, eos) if hand else derive(dated, before, eos)
             except Refused as error:
-                said = "no system prompt" if system is None else f"the system prompt {system[:60]!r}"
-                raise Refused(f"slice {name} with {said}: {error}") from error
+                prompt = "no system prompt" if system is None else f"the system prompt {system[:60]!r}"
+                raise Refused(f"slice {name} with {prompt}: {error}") from error
             rendering = json.dumps({"date": seed.date, "options": settings})  # the keys of tools in the file's order
-            own_text = marks(template.tokenizer, prefix, system)
-            yield _row("template", name, slice_, system, samples, prefix, own_text, rendering)
+            marks = template_marks(template.tokenizer, prefix, system)
+            yield _row("template", name, slice_, system, samples, prefix, marks, rendering)
 
 
 def example_prompts(
@@ -110,9 +112,9 @@ def example_prompts(
     if seed.by_template:
         raise UserError(
             f"params.yaml: {', '.join(seed.by_template)}: no effect on a base model without a chat template, which is"
-            " given examples; remove"
+            " sampled from seed.examples; remove"
         )
-    known = seeds.examples(seed.examples)
+    known = files.examples(seed.examples)
     if len(known) < seed.examples_per_prompt:
         raise UserError(
             f"{seed.examples}: {len(known)} examples; seed.examples_per_prompt asks for {seed.examples_per_prompt}"
@@ -121,7 +123,7 @@ def example_prompts(
         numbers = shares({f"{k:06d}": 1.0 for k in range(seed.example_prompts)}, count)
         for key, samples in numbers.items():
             shown = random.Random(row_id(random_seed, name, key)).sample(known, seed.examples_per_prompt)
-            prefix = in_context(template, eos, shown)
+            prefix = prefix_of_examples(template, eos, shown)
             found = [*control_tokens(template.tokenizer, ""), _MARK.strip()]
             yield _row("in_context", name, seed.slices[name], None, samples, prefix, sorted(found), "{}")
 
@@ -151,7 +153,7 @@ def _row(
 
 
 def table(rows: list[dict[str, Any]]) -> pl.DataFrame:
-    """Rows of PROMPTS with at least one sample, by id; the same prompt twice in a slice is one."""
+    """PROMPTS with at least one sample, sorted by id; equal prompts of a slice are one row."""
     frame = pl.DataFrame(rows, schema=PROMPTS)
     summed = frame.group_by("prompt_id").agg(pl.col("samples").sum(), pl.exclude("samples").first())
     return summed.filter(pl.col("samples") > 0).select(list(PROMPTS)).sort("prompt_id")

@@ -1,4 +1,4 @@
-"""train: one Axolotl run on one mixture, resumed from its last checkpoint if a build was killed."""
+"""train: one Axolotl run on one mixture; a killed run is resumed from its last checkpoint."""
 
 import json
 import shutil
@@ -14,6 +14,7 @@ from holdfast.common.gpus import own_gpus
 from holdfast.common.run_names import arm_and_seed
 from holdfast.common.section import optional, undeclared_value, value
 from holdfast.common.step import arguments, run
+from holdfast.common.wording import counted
 from holdfast.inference.params import declared_loading
 from holdfast.steps.train.launch import axolotl, prepare_to_resume, work_folder
 from holdfast.steps.train.loss_curve import curve
@@ -35,15 +36,15 @@ def main() -> None:
     recipe = yaml.safe_load(Path(args.recipe).read_text(encoding="utf-8"))
     rows, held = (Path(path).read_bytes().count(b"\n") for path in (args.train, args.val))
     if not rows:
-        raise UserError(f"{args.train}: has no rows, so there is nothing to train on; see rejected.parquet beside it")
+        raise UserError(f"{args.train}: has no rows, so training is impossible; see its rejected.parquet")
     loaded = declared_loading(args.params) | {"revision": recipe.get("revision_of_model")}  # the commit that is trained
     template = load_tokenizer(args.base, **loaded).chat_template
     wrapped = isinstance(template, str) and recipe.get("chat_template_jinja", "").endswith(template)
     val = args.val if held else None
 
-    parts = (args.train, args.val, args.base)
+    inputs = (args.train, args.val, args.base)
     composed = partial(run_config, recipe, args.base, seed, rows, args.train, val)
-    work = work_folder(args.run, composed(""), *parts)
+    work = work_folder(args.run, composed(""), *inputs)
     config = work / "axolotl.yaml"
     config.write_text(yaml.safe_dump(composed(str(work))), encoding="utf-8")
     merge = bool(recipe.get("adapter")) and merge
@@ -74,7 +75,10 @@ def main() -> None:
         (folder / "holdfast.json").write_text(json.dumps(about, indent=2) + "\n", encoding="utf-8")
     write_text(curve(ended["log"]), args.curve)
     shutil.rmtree(work)
-    print(f"train {args.run}: {ended['steps']} steps, {ended['epochs']:.2f} epochs of {rows} rows", flush=True)
+    print(
+        f"train {args.run}: {counted(ended['steps'], 'step')}, {ended['epochs']:.2f} epochs of {counted(rows, 'row')}",
+        flush=True,
+    )
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The Axolotl configuration of a training run, composed from `train` and what Holdfast fills in."""
+"""The Axolotl configuration of a training run, composed from the section `train` and the keys that Holdfast sets."""
 
 import difflib
 from collections.abc import Iterable
@@ -7,13 +7,13 @@ from typing import Any
 from holdfast.common.errors import UserError
 from holdfast.steps.train.params import Train
 
-# keys that Holdfast sets for every run, with `train.config` too
-FILLED = (
+# Axolotl keys that Holdfast sets for every run, also with `train.config`
+SET_BY_HOLDFAST = (
     "base_model", "revision_of_model", "datasets", "test_datasets", "val_set_size", "pretraining_dataset",
     "output_dir", "dataset_prepared_path", "seed", "resume_from_checkpoint", "auto_resume_from_checkpoints",
 )  # fmt: skip
 
-_BY_FIELD = {
+_PARAMETERS = {  # Axolotl key: the parameter of `train` that sets it
     "max_steps": "budget", "num_epochs": "budget", "adapter": "adapter", "bf16": "precision", "fp16": "precision",
     "sample_packing": "packing", "save_steps": "checkpoints", "saves_per_epoch": "checkpoints",
     "eval_steps": "evals", "evals_per_epoch": "evals", "sequence_len": "sequence_len", "learning_rate": "learning_rate",
@@ -22,19 +22,19 @@ _BY_FIELD = {
     "lora_dropout": "lora_dropout",
 }  # fmt: skip
 
-_LAST = 0.9999  # Transformers reads a number below 1 as a share of the steps, and 1 as every step
+_LAST = 0.9999  # Transformers takes a number below 1 as a share of all steps, and 1 as every step
 
 
 def recipe(train: Train) -> dict[str, Any]:
     """The Axolotl keys of a `train` section without `config`; `train.axolotl` overrides the defaults.
 
-    Raises UserError for a key in `train.axolotl` that Holdfast fills in or that `train` has a parameter for.
+    Raises UserError for a key in `train.axolotl` that Holdfast sets or that `train` has a parameter for.
     """
     for key in train.axolotl:
-        if key in FILLED:
+        if key in SET_BY_HOLDFAST:
             raise UserError(f"params.yaml: train.axolotl.{key}: Holdfast sets this key; remove it")
-        if key in _BY_FIELD:
-            raise UserError(f"params.yaml: train.axolotl.{key}: set train.{_BY_FIELD[key]} instead")
+        if key in _PARAMETERS:
+            raise UserError(f"params.yaml: train.axolotl.{key}: set train.{_PARAMETERS[key]} instead")
     fixed: dict[str, Any] = {
         "sequence_len": train.sequence_len,
         "learning_rate": train.learning_rate,
@@ -81,7 +81,8 @@ def _share(times: int) -> float:
 
 
 def own_recipe(path: str, content: Any, train: Train, base_model: str, seed: int) -> dict[str, Any]:
-    """The user's own configuration without the keys of FILLED. Raises UserError where it contradicts params.yaml."""
+    """The user's own configuration without the keys of SET_BY_HOLDFAST. Raises UserError where it contradicts
+    params.yaml."""
     if not isinstance(content, dict) or not content:
         raise UserError(f"{path}: is not an Axolotl configuration (a mapping of keys is expected)")
     fills = {"base_model": base_model, "seed": seed, "sequence_len": train.sequence_len}
@@ -89,12 +90,12 @@ def own_recipe(path: str, content: Any, train: Train, base_model: str, seed: int
     for key, ours in fills.items():
         if content.get(key, ours) != ours:
             raise UserError(
-                f"{path}: {key} is {content[key]!r}, but params.yaml says {ours!r} ({repair[key]}); make them equal"
+                f"{path}: {key} is {content[key]!r}, but {ours!r} in params.yaml ({repair[key]}); make them equal"
             )
-    for key in FILLED:
+    for key in SET_BY_HOLDFAST:
         if key not in fills and content.get(key):
-            raise UserError(f"{path}: {key}: Holdfast sets this key (the mixture, the run's folders); remove it")
-    return {k: v for k, v in content.items() if k not in FILLED} | {"sequence_len": train.sequence_len}
+            raise UserError(f"{path}: {key}: Holdfast sets this key; remove it")
+    return {k: v for k, v in content.items() if k not in SET_BY_HOLDFAST} | {"sequence_len": train.sequence_len}
 
 
 def unknown_keys(config: dict[str, Any], known: Iterable[str], where: str) -> None:

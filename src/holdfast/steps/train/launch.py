@@ -14,7 +14,7 @@ from holdfast.common.files import digest
 from holdfast.common.processes import end_with_parent
 
 WORK = Path(".holdfast/train")
-_EVERY_S = 10.0
+_PROGRESS_EVERY_S = 10.0
 
 
 def work_folder(run_name: str, config: dict[str, Any], *contents: str) -> Path:
@@ -37,10 +37,10 @@ def prepare_to_resume(work: Path) -> int:
     for checkpoint in (work / "output").glob("checkpoint-*"):
         try:
             state = json.loads((checkpoint / "trainer_state.json").read_text(encoding="utf-8"))
-            whole = state["global_step"] < state["max_steps"]
+            complete = state["global_step"] < state["max_steps"]
         except (OSError, ValueError, KeyError):
-            whole = False
-        if whole:
+            complete = False
+        if complete:
             last = max(last, state["global_step"])
         else:
             shutil.rmtree(checkpoint)
@@ -56,12 +56,12 @@ def axolotl(command: list[str], config: Path, launcher: str | None, run_name: st
     words += ["--launcher", launcher] if launcher else []
     process = subprocess.Popen(words, stdout=sys.stderr, preexec_fn=end_with_parent)
     try:
-        said = time.monotonic()
+        printed = time.monotonic()
         while process.poll() is None:
             time.sleep(0.2)
-            if time.monotonic() - said > _EVERY_S:
-                said = time.monotonic()
-                _say(config.parent, run_name)
+            if time.monotonic() - printed > _PROGRESS_EVERY_S:
+                printed = time.monotonic()
+                _print_progress(config.parent, run_name)
     finally:
         if process.poll() is None:
             process.terminate()
@@ -72,7 +72,7 @@ def axolotl(command: list[str], config: Path, launcher: str | None, run_name: st
         )
 
 
-def _say(work: Path, run_name: str) -> None:
+def _print_progress(work: Path, run_name: str) -> None:
     try:
         at = json.loads((work / "progress.json").read_text(encoding="utf-8"))
     except OSError:

@@ -5,14 +5,14 @@ import io
 from typing import Any
 
 COLUMNS = ("step", "epoch", "loss", "eval_loss", "learning_rate", "grad_norm")
-POINTS, FEWEST_POINTS = 50, 10  # aimed at; and at least, whatever `logging_steps` says
+POINTS, FEWEST_POINTS = 50, 10  # of the curve: the target, and the minimum whatever `logging_steps` is
 
 
 def steps_between_logs(steps: int, wanted: int | None) -> int:
     """Optimiser steps between two logs of the loss in a run of `steps`; `wanted`: Axolotl's `logging_steps`, if set.
 
     `steps` is the trainer's own count, which packing, gradient accumulation and the number of GPUs have entered. A
-    `wanted` that leaves fewer than FEWEST_POINTS is lowered: of a short run it would leave none.
+    `wanted` that gives fewer than FEWEST_POINTS is lowered: in a short run no loss would be logged.
     """
     return max(1, steps // POINTS) if wanted is None else min(wanted, max(1, steps // FEWEST_POINTS))
 

@@ -3,11 +3,11 @@
 from typing import Any
 
 PLUGIN = "holdfast.steps.train.axolotl_plugin.HoldfastPlugin"
-# Axolotl guesses from the template's source which keys of a message it reads, and drops the others: name them
+# named because Axolotl drops the keys of a message that it does not find in the template's source
 _MESSAGE_KEYS = (
     "role", "content", "name", "tool_calls", "tool_call_id", "reasoning_content", "reasoning", "thinking",
 )  # fmt: skip
-_ROWS_WORTH_PROCESSES = 20_000
+_ROWS_FOR_PROCESSES = 20_000  # with fewer rows starting processes takes longer than the work
 
 
 def run_config(
@@ -38,8 +38,8 @@ def run_config(
         "auto_resume_from_checkpoints": True,
         "plugins": [*(recipe.get("plugins") or []), PLUGIN],
     }
-    if rows < _ROWS_WORTH_PROCESSES and not {"dataset_num_proc", "dataset_processes"} & recipe.keys():
-        filled["dataset_num_proc"] = 1  # starting more processes takes longer than the work
+    if rows < _ROWS_FOR_PROCESSES and not {"dataset_num_proc", "dataset_processes"} & recipe.keys():
+        filled["dataset_num_proc"] = 1
     if val is not None:
         filled["test_datasets"] = [d | {"split": "train"} for d in data(val)]
         return recipe | filled

@@ -3,7 +3,6 @@
 
 demo: env  ## build the sandbox from seed prompts to the report, and print what was kept and learned
 	envs/in-env core snakemake --cores all
-	envs/in-env core holdfast summary
 
 check: lint  ## the fast tier: format, lint, types, unit and property tests
 	envs/in-env dev pytest -m "not engine and not workflow" -n 2

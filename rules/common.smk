@@ -4,28 +4,24 @@ import sys
 
 sys.path.insert(0, os.path.join(workflow.basedir, "src"))  # for a Snakemake that was not started through envs/in-env
 
-from snakemake.exceptions import WorkflowError
-
-from holdfast.build import lock, staleness
+from holdfast.build import lock, staleness, terminal
 from holdfast.build.jobs import LISTING
-from holdfast.common.errors import UserError
 from holdfast.common.section import ABSENT, look_up
 from holdfast.inference.fingerprint import answer_keys
 from holdfast.inference.params import Model
 
 if workflow.is_main_process:
-    try:
+    from holdfast.cli.summary import closing
+
+    terminal.attach(workflow, closing)
+    with terminal.reporting():
         staleness.prepare(config)
-    except UserError as error:
-        raise WorkflowError(str(error))
 
 
 onstart:
     if workflow.is_main_process:
-        try:
+        with terminal.reporting():
             build_lock = lock.hold_build()
-        except UserError as error:
-            raise WorkflowError(str(error))
 
 
 def code(*modules):

@@ -17,7 +17,7 @@ from pathlib import Path
 from types import FrameType
 from typing import NoReturn
 
-from holdfast.build import dvc_file
+from holdfast.build import dvc_file, job_output
 from holdfast.build.lock import building
 from holdfast.build.stages import load_stages, remove_dangling
 from holdfast.common.errors import UserError
@@ -38,6 +38,7 @@ def main(words: list[str]) -> int:
         stage, log = head[0], Path(head[head.index("--log") + 1])
         environment = Path(head[head.index("--env") + 1]).stem  # a name, or the path of its package list
         if "DVC_STAGE" not in os.environ:
+            job_output.capture(stage)
             in_core("--repro", stage)
         with building(f"dvc repro ({stage})", shared=INSIDE in os.environ):
             check_dvc_file()
@@ -82,7 +83,9 @@ def reproduce(stage: str) -> int:
     """Have DVC make the stage's outputs: kept or restored where nothing changed, built where something did."""
     os.environ[INSIDE] = "1"
     os.environ["SHELL"] = "/bin/sh"  # what DVC runs the command with; the user's own may be none, such as nologin
-    signal.signal(signal.SIGTERM, leave)
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) is not signal.SIG_IGN:  # as under nohup
+            signal.signal(number, leave)
     with building(stage, shared=True):
         # Snakemake has removed the outputs: where nothing else changed, they come from the cache, if they are there
         failed = dvc("repro", "--single-item", "--allow-missing", stage)
@@ -93,8 +96,9 @@ def reproduce(stage: str) -> int:
 
 def leave(number: int, _frame: FrameType | None) -> NoReturn:
     """Exit on a signal, so that DVC releases its lock on the outputs; a repetition (one for each thread of a killed
-    Snakemake) must not break that off."""
-    signal.signal(number, signal.SIG_IGN)
+    Snakemake, and a hang-up as well if it had a terminal) must not break that off."""
+    for each in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(each, signal.SIG_IGN)
     sys.exit(128 + number)
 
 
@@ -110,6 +114,14 @@ def last_duration_s(stage: str) -> float | None:
         return float((DURATIONS / stage).read_text())
     except (OSError, ValueError):
         return None
+
+
+def last_ran_ns(stage: str) -> int:
+    """When the stage's command last ended here without a failure (ns since 1970), 0 if never."""
+    try:
+        return (DURATIONS / stage).stat().st_mtime_ns
+    except OSError:
+        return 0
 
 
 def dvc(command: str, *words: str) -> int:

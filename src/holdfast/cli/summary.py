@@ -6,6 +6,11 @@ from holdfast.cli.check import PAGE, SUMMARY
 from holdfast.common.files import read_json
 from holdfast.steps.report.verdict import counted, points
 
+NEXT = """
+Next (first `source .venv/bin/activate`):
+  holdfast check    are the limits in report.limits met?
+  holdfast plan     after a change in params.yaml: which jobs are stale, why, and what building them costs"""
+
 
 def command(subparsers: Any) -> None:
     """Add `summary` to the command line."""
@@ -26,6 +31,13 @@ def table(summary: dict[str, Any]) -> str:
         "  ".join([*(cell.ljust(w) for cell, w in zip(line, widths, strict=False)), line[3]]).rstrip() for line in lines
     ]
     return "\n".join([*rows, "", *_notes(summary), f"Report: {PAGE.resolve()}"])
+
+
+def closing() -> str:
+    """What a build shows at its end: the table, and two commands to go on with; empty if there is no report yet."""
+    if not SUMMARY.exists():
+        return ""
+    return f"{table(read_json(SUMMARY))}\n{NEXT}"
 
 
 def _cell(found: dict[str, Any] | None) -> str:

@@ -37,7 +37,7 @@ def own_gpus(count: int, folder: Path | None = None) -> Iterator[list[str]]:
     with ExitStack() as locks:
         held = _take(count, there, folder, locks)
         if len(held) < count:
-            print(f"waiting for {counted(count, 'GPU')} that no other job uses, of {', '.join(there)}", flush=True)
+            print(f"waiting for {counted(count, 'GPU')} that no other job uses, of {', '.join(there)} …", flush=True)
         while len(held) < count:  # unlock before waiting, or two jobs could wait for each other's half
             locks.close()
             time.sleep(WAIT_S)

@@ -77,7 +77,7 @@ def ask(
     questions = _missing(requests, model_hash, journal, order, failed, progress, output, text_column, step)
     first = next(questions, None)
     if first is not None:
-        print(f"{step} {name}: starting {model.engine} for {model.path}", flush=True)
+        print(f"{step} {name}: starting {model.engine} for {model.path} …", flush=True)
         with stopping_cleanly(), journal, engines.start(name, model) as engine:
             progress.started()
             for answers in engine.answers(chain([first], questions)):

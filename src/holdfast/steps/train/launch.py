@@ -12,9 +12,9 @@ from typing import Any
 from holdfast.common.errors import UserError
 from holdfast.common.files import digest
 from holdfast.common.processes import end_with_parent
+from holdfast.common.progress import INTERVAL_S, progress_line
 
 WORK = Path(".holdfast/train")
-_PROGRESS_EVERY_S = 10.0
 
 
 def work_folder(run_name: str, config: dict[str, Any], *contents: str) -> Path:
@@ -56,12 +56,12 @@ def axolotl(command: list[str], config: Path, launcher: str | None, run_name: st
     words += ["--launcher", launcher] if launcher else []
     process = subprocess.Popen(words, stdout=sys.stderr, preexec_fn=end_with_parent)
     try:
-        printed = time.monotonic()
+        printed, first = time.monotonic(), None
         while process.poll() is None:
             time.sleep(0.2)
-            if time.monotonic() - printed > _PROGRESS_EVERY_S:
+            if time.monotonic() - printed > INTERVAL_S:
                 printed = time.monotonic()
-                _print_progress(config.parent, run_name)
+                first = _print_progress(config.parent, run_name, first)
     finally:
         if process.poll() is None:
             process.terminate()
@@ -72,10 +72,15 @@ def axolotl(command: list[str], config: Path, launcher: str | None, run_name: st
         )
 
 
-def _print_progress(work: Path, run_name: str) -> None:
+def _print_progress(work: Path, run_name: str, first: tuple[int, float] | None) -> tuple[int, float] | None:
+    """Print how far the run is. `first` is the first step that was seen and when (s); it is returned."""
     try:
         at = json.loads((work / "progress.json").read_text(encoding="utf-8"))
     except OSError:
-        print(f"train {run_name}: Axolotl is starting", flush=True)
-        return
-    print(f"train {run_name}: step {at['step']}/{at['of']}, loss {at['loss']}", flush=True)
+        print(f"train {run_name}: Axolotl is starting …", flush=True)
+        return None
+    step, seen = first = first or (at["step"], time.monotonic())
+    rate = (at["step"] - step) / (time.monotonic() - seen) if at["step"] > step else 0.0
+    loss = [f"loss {at['loss']:.3g}"] if at["loss"] is not None else []
+    print(progress_line(f"train {run_name}", at["step"], at["of"], "steps", rate, *loss), flush=True)
+    return first

@@ -1,6 +1,8 @@
 """The Axolotl configuration that all runs share, checked against Axolotl's own schema."""
 
+import sys
 import typing
+from contextlib import redirect_stdout
 from pathlib import Path
 from typing import Any
 
@@ -47,6 +49,11 @@ def _inside(annotation: Any) -> list[Any]:
 
 def validate(config: dict[str, Any], where: str) -> None:
     """Check a complete configuration against Axolotl's own schema. Raises UserError."""
+    with redirect_stdout(sys.stderr):  # Axolotl's log messages belong in the job's log
+        _validate(config, where)
+
+
+def _validate(config: dict[str, Any], where: str) -> None:
     from axolotl.cli.config import prepare_plugins
     from axolotl.utils.config import merge_input_args, validate_config
     from axolotl.utils.dict import DictDefault

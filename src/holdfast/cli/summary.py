@@ -4,7 +4,7 @@ from typing import Any
 
 from holdfast.cli.check import PAGE, SUMMARY
 from holdfast.common.files import read_json
-from holdfast.steps.report.verdict import counted, points
+from holdfast.steps.report.verdict import average_name, counted, points
 
 NEXT = """
 Next (first `source .venv/bin/activate`):
@@ -54,7 +54,7 @@ def _notes(summary: dict[str, Any]) -> list[str]:
     figures = [arm[ability] for arm in summary["arms"].values() for ability in ("general", "domain") if ability in arm]
     notes = []
     if (suites := max((found["suite_count"] for found in figures), default=1)) > 1:
-        how = {"suites": "the mean over suites", "items": "the mean over items"}[summary["average"]]
+        how = f"the {average_name(summary['average'])}"
         notes.append(f"Accuracy and verdicts: {how} (report.average; an ability has up to {counted(suites, 'suite')}).")
     if any(found["ungraded"] for found in figures):
         notes.append("Items that are not graded count in the intervals as right and as wrong.")

@@ -11,10 +11,8 @@ model calls:
   {}                                          K x L, filtered by the committee
 """
 
-import polars as pl
-
 from holdfast.common.errors import UserError
-from holdfast.common.files import scan_table, write_table
+from holdfast.common.files import scan_table, scan_tables, write_table
 from holdfast.common.section import read, value
 from holdfast.common.step import arguments, run
 from holdfast.common.tables import GENERATIONS, INSTRUCTIONS, REJECTED_CANDIDATES, SCORES, SELECTED
@@ -26,7 +24,7 @@ def main() -> None:
     args = arguments(__doc__, "selection", "instructions", "selected", "rejected", many=("generations", "scores"))
     how = read(args.params, f"filter.{args.selection}", Selection)
     instructions = scan_table(args.instructions, INSTRUCTIONS)
-    generations = pl.concat([scan_table(path, GENERATIONS) for path in sorted(args.generations)])
+    generations = scan_tables(args.generations, GENERATIONS)
     scores = [scan_table(path, SCORES) for path in args.scores]
     try:
         selected, rejected = select(instructions, generations, scores, how, value(args.params, "random_seed"))

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from holdfast.common.files import scan_table, write_json, write_table
+from holdfast.common.files import scan_table, scan_tables, write_json, write_table
 from holdfast.common.section import read, value
 from holdfast.common.step import arguments, run
 from holdfast.common.tables import ALL_SCORES, GENERATIONS, INSTRUCTIONS, REJECTED_CANDIDATES, SCORES, SELECTED
@@ -185,7 +185,7 @@ def main() -> None:
     names = ("instructions", "selected", "rejected", "all_scores", "metrics")
     args = arguments(__doc__, *names, many=("generations", "scores"))
     instructions = scan_table(args.instructions, INSTRUCTIONS)
-    generations = pl.concat([scan_table(path, GENERATIONS) for path in sorted(args.generations)])
+    generations = scan_tables(args.generations, GENERATIONS)
     scores = [scan_table(path, SCORES) for path in sorted(args.scores)]
     found = report(
         instructions,

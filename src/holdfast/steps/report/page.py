@@ -13,7 +13,7 @@ from holdfast.steps.report.plots import change_bars
 from holdfast.steps.report.samples import changed_items
 from holdfast.steps.report.sections import SECTIONS, Page
 from holdfast.steps.report.summary import ABILITIES
-from holdfast.steps.report.verdict import count, points
+from holdfast.steps.report.verdict import average_name, count, points
 
 TEMPLATES = Path(__file__).with_name("template")
 CLIP = 800  # characters of a text that are shown; keeps the page small whatever the data
@@ -42,9 +42,7 @@ def by_average(figures: dict[str, Any], report: Report) -> list[dict[str, Any]]:
         {
             "ability": ability,
             "key": average,
-            "average": {"suites": f"mean over {suites} suites", "items": "mean over items"}[average]
-            if suites > 1
-            else "",
+            "average": average_name(average, suites) if suites > 1 else "",
             "found": found,
             "verdict": suites > 1 and average == report.average,
         }
@@ -109,7 +107,7 @@ def render(page: Page) -> str:
         base=page.base,
         sure=page.confidence,
         resamples=f"{report.resamples:,}",
-        average={"suites": "the mean over suites", "items": "the mean over items"}[report.average],
+        average=f"the {average_name(report.average)}",
         arms=[base | {"name": "base", "rows": base_rows}, *trained],
         trained=trained,
         several_suites=any(row["average"] for row in base_rows),

@@ -41,11 +41,17 @@ def change(compared: Figures, confidence: float) -> str:
     return f"{points(compared['difference'])} points, {confidence * 100:g} % interval {bounds}"
 
 
+def average_name(average: str, suites: int | None = None) -> str:
+    """What `report.average` means, with the number of suites if it is given."""
+    if average == "items":
+        return "mean over items"
+    return f"mean over {suites} suites" if suites else "mean over suites"
+
+
 def ability_name(ability: str, compared: Figures, average: str) -> str:
     """ "general accuracy", and how it is averaged where several suites measure it."""
-    several = compared["suite_count"] > 1
-    how = {"suites": f" (mean over {compared['suite_count']} suites)", "items": " (mean over items)"}[average]
-    return f"{ability} accuracy{how if several else ''}"
+    suites = compared["suite_count"]
+    return f"{ability} accuracy" + (f" ({average_name(average, suites)})" if suites > 1 else "")
 
 
 def ungraded(compared: Figures, other: str) -> str:

@@ -5,7 +5,7 @@ from pathlib import Path
 import polars as pl
 
 from holdfast.common.errors import UserError
-from holdfast.common.files import scan_table, write_table
+from holdfast.common.files import scan_table, scan_tables, write_table
 from holdfast.common.section import read, value
 from holdfast.common.step import arguments, run
 from holdfast.common.tables import GENERATIONS, INSTRUCTIONS, SCORES
@@ -27,7 +27,7 @@ def main() -> None:
     if not rubric.strip():
         raise UserError(f"{args.rubric}: the rubric is empty; write one, or set score.rubric to data/seed/rubric.md")
     instructions = scan_table(args.instructions, INSTRUCTIONS)
-    generations = pl.concat([scan_table(path, GENERATIONS) for path in sorted(args.generations)])
+    generations = scan_tables(args.generations, GENERATIONS)
 
     candidates = questions(generations)
     left = candidates.filter(pl.col("candidate_id") == pl.col("asked_id"))

@@ -35,9 +35,8 @@ def env(name):
 
 
 def model_files(name):
-    """The model's folder, if it is a local one, and the chat template file set for it."""
-    model = Model.model_validate(config["models"][name])
-    return [file for file in (model.folder, model.chat_template) if file]
+    """The model's folder, if it is a local one, and the chat template and tokenizer set for it."""
+    return Model.model_validate(config["models"][name]).files.values()
 
 
 def present(*keys):

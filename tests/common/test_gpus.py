@@ -69,7 +69,7 @@ def test_the_harness_takes_gpus_of_its_own(monkeypatch):
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
     suite = HarnessSuite(kind="lm_eval", tasks=["gsm8k"])
     with pytest.raises(UserError, match="needs 2 GPUs"):
-        run_harness(Model(path="m", gpus=2), "maths", suite)
+        run_harness("arm", Model(path="m", gpus=2), "maths", suite)
 
 
 def test_the_harness_loads_the_model_as_declared():

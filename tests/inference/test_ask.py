@@ -136,6 +136,18 @@ def test_a_folder_s_content_is_the_model_and_engine_arguments_for_speed_are_not(
     assert fingerprint("a", Model(path="models/b")) != before
 
 
+def test_a_tokenizer_folder_of_its_own_counts_by_its_content(tmp_path):
+    for folder in ("a", "tokens"):
+        (tmp_path / "models" / folder).mkdir(parents=True)
+        (tmp_path / "models" / folder / "config.json").write_text("{}")
+    given = Model(path="models/a", engine_args={"tokenizer": "models/tokens"})
+    assert list(given.files.values()) == ["models/a", "models/tokens"]
+    before = fingerprint("a", given)
+    assert before != fingerprint("a", Model(path="models/a"))
+    (tmp_path / "models" / "tokens" / "tokenizer.json").write_text("{}")
+    assert fingerprint("a", given) != before
+
+
 def test_a_model_that_is_not_there_is_named(tmp_path, monkeypatch):
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     (tmp_path / "models" / "base").mkdir(parents=True)

@@ -98,6 +98,71 @@ def test_the_tokenizer_and_the_harness_are_of_the_same_commit(hub: Path, tmp_pat
     assert weights == OLD
 
 
+TOKENIZER = """
+from holdfast.inference.engines.renderer import Renderer
+from holdfast.inference.fingerprint import fingerprint
+from holdfast.inference.model_files import pinned
+from holdfast.inference.params import Model
+model = Model(path=words[0], engine_args={"tokenizer": "org/tiny"})
+given, before = pinned("m", model), fingerprint("m", model)
+same = fingerprint("m", given) == before
+move()
+found = [Renderer.of("m", given).tokenizer.chat_template, fingerprint("m", given), fingerprint("m", model)]
+print(json.dumps([same, *found, before]))
+"""
+
+
+def test_a_tokenizer_of_another_repository_has_a_commit_too(hub: Path, tmp_path: Path) -> None:
+    same, template, pinned, moved, before = run(hub, tmp_path, MOVED + TOKENIZER, str(tiny_model()))
+    assert same
+    assert "<|start|>a" in template
+    assert pinned == before
+    assert moved != before
+
+
+TOKENIZER_ON_VLLM = """
+from holdfast.inference.ask import ask
+from holdfast.inference.params import Model, Sampling
+from holdfast.inference.request import Request
+
+def requests():
+    move()  # `ask` has pinned the commit by now
+    yield Request("x", None, (("user", "Hi"),), 0, Sampling(temperature=0.0, max_tokens=12))
+
+engine_args = {"tokenizer": "org/tiny", "max_model_len": 256, "dtype": "float32"}
+answers = ask("m", Model(path=words[0], engine_args=engine_args), requests(), 1, step="test").collect()
+print(json.dumps(answers["error"].to_list()))
+"""
+
+
+def test_vllm_loads_a_tokenizer_of_another_repository(hub: Path, tmp_path: Path) -> None:
+    assert run(hub, tmp_path, MOVED + TOKENIZER_ON_VLLM, str(tiny_model())) == [None]
+
+
+PREFIX = """
+import argparse
+from holdfast.chat import prequery
+from holdfast.cli import prefix
+
+def derive(*args):
+    move()
+    return prequery.derive(*args)
+
+prefix.derive = derive
+parser = argparse.ArgumentParser()
+prefix.command(parser.add_subparsers())
+asked = parser.parse_args(["prefix", "org/tiny", "--samples", "1"])
+asked.run(asked)
+print(json.dumps([json.loads(file.read_text())["revision"] for file in Path(".holdfast/journal").glob("*/model.json")]))
+"""
+
+
+def test_a_prefix_and_its_samples_are_of_the_same_commit(hub: Path, tmp_path: Path) -> None:
+    (tmp_path / "params.yaml").write_text("base: base\n")
+    (tmp_path / "envs").symlink_to(ROOT / "envs")
+    assert run(hub, tmp_path, MOVED + PREFIX) == [OLD]
+
+
 RECIPE = """
 import runpy
 sys.argv[1:] = ["--params", "random_seed,train", "--base", "org/tiny", "--recipe", "recipe.yaml"]

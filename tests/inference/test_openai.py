@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import math
 import re
 import time
 
@@ -202,6 +203,14 @@ def test_first_token_log_probabilities():
         assert ask("m", model(server), [request], 1, step="test").collect()["logprobs"].to_list() == [
             [-1.0, -3.0, float("-inf")]
         ]
+
+
+def test_a_first_token_counts_with_and_without_the_space_of_the_template():
+    request = Request("r", None, (("user", "rate"),), 0, SAMPLING, (), ("1", "2", "3"))
+    with served() as server:
+        server.top_tokens = (" 1", "1", "▁3", "12")
+        (found,) = ask("m", model(server), [request], 1, step="test").collect()["logprobs"].to_list()
+    assert found == pytest.approx([math.log(math.exp(-1) + math.exp(-2)), float("-inf"), -3.0])
 
 
 @pytest.mark.parametrize(("per_minute", "costs"), [(60.0, [1, 1, 1, 1]), (600.0, [10, 5, 20])])

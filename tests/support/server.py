@@ -5,7 +5,7 @@ import json
 import random
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -19,6 +19,7 @@ class Server:
     def __init__(self, misbehave: Misbehaviour) -> None:
         self.misbehave = misbehave
         self.answer: Callable[[dict[str, Any]], str | None] = lambda body: None  # None: the usual text
+        self.top_tokens: Sequence[str] = "12345"  # the likeliest first tokens of every answer
         self.url = ""
         self.tries: Counter[str] = Counter()
         self.answered: Counter[str] = Counter()
@@ -60,7 +61,7 @@ class Server:
             return http(*fault)
         self.answered[prompt] += 1
         text = self.answer(body) or f"answer {body.get('seed')} to {prompt}"
-        top = [{"token": t, "logprob": -1.0 - i} for i, t in enumerate("12345")]
+        top = [{"token": t, "logprob": -1.0 - i} for i, t in enumerate(self.top_tokens)]
         choice: dict[str, Any] = {"finish_reason": "stop", "index": 0}
         choice |= {"message": {"role": "assistant", "content": text}} if "messages" in body else {"text": text}
         if body.get("logprobs"):

@@ -75,3 +75,74 @@ def test_the_language_of_a_request_is_not_that_of_what_it_quotes(wanted: str, te
 @pytest.mark.parametrize(("wanted", "text"), REJECTED)
 def test_a_request_in_another_language_is_told(wanted: str, text: str) -> None:
     assert language.asks_in_another(text, wanted)
+
+
+ANSWERED = [  # rejected, instruction, answer
+    (
+        False,
+        "Translate to French: The meeting has been moved to Tuesday.",
+        "La réunion a été déplacée à mardi prochain.",
+    ),
+    (False, "Übersetze: Guten Morgen, wie haben Sie geschlafen?", "Good morning, how did you sleep last night?"),
+    (False, "Write a short poem about autumn in German.", "Die Blätter fallen leise, der Wind weht durch das Land."),
+    (False, "Escribe un saludo en francés para mi abuela.", "Chère grand-mère, je te souhaite une très bonne journée."),
+    (False, "请把下面的句子翻译成英文。", "The train leaves the station at seven in the morning every day."),
+    (False, "次の文をドイツ語にしてください。", "Der Zug fährt jeden Morgen um sieben Uhr vom Bahnhof ab."),
+    (
+        False,
+        "Correct the mistakes (Ich habe gestern mit mein Freund in die Stadt gegangen).",
+        "Ich bin gestern mit meinem Freund in die Stadt gegangen.",
+    ),
+    (
+        False,
+        'Continue the story.\n\n"Es war einmal ein König, der hatte drei Töchter."',
+        "Die jüngste Tochter war so schön, dass sich die Sonne selbst wunderte.",
+    ),
+    (
+        False,
+        "Il fait très beau aujourd'hui et nous allons nous promener au bord de la mer. What does this text say?",
+        "The weather is lovely today and we are going for a walk by the sea.",
+    ),
+    (
+        False,
+        "What does 'je ne sais quoi' mean?",
+        "It means a quality that is hard to name: «je ne sais quoi, mais il y a quelque chose de spécial ici».",
+    ),
+    (
+        True,
+        "How long should I boil an egg so that it is soft inside?",
+        "Legen Sie das Ei sechs Minuten in kochendes Wasser.",
+    ),
+    (
+        True,
+        "Wie lange muss ein Ei kochen, damit es innen weich bleibt?",
+        "Put the egg into boiling water for six minutes, then let it cool down.",
+    ),
+    (
+        True,
+        "¿Cuáles son los síntomas más comunes de la gripe en los niños?",
+        "The most common symptoms are fever, cough and a sore throat.",
+    ),
+]
+
+
+@pytest.mark.parametrize(("rejected", "instruction", "answer"), ANSWERED)
+def test_an_answer_in_another_language_is_rejected_only_where_it_was_not_asked_for(
+    rejected: bool, instruction: str, answer: str
+) -> None:
+    instructions = pl.LazyFrame({"instruction_id": ["i"], "instruction": [instruction]}).with_columns(
+        messages=pl.concat_list(pl.struct(role=pl.lit("user"), content="instruction"))
+    )
+    generations = pl.LazyFrame({"candidate_id": ["c"], "instruction_id": ["i"], "response": [answer]})
+    assert (language.differ(instructions, generations).collect().height == 1) is rejected
+
+
+def test_a_system_prompt_may_set_the_language_of_answers() -> None:
+    turns = [
+        {"role": "system", "content": "Always answer in German."},
+        {"role": "user", "content": "How do I boil eggs?"},
+    ]
+    instructions = pl.LazyFrame({"instruction_id": ["i"], "instruction": [turns[1]["content"]], "messages": [turns]})
+    answer = "Legen Sie das Ei sechs Minuten lang in kochendes Wasser, dann ist es weich."
+    generations = pl.LazyFrame({"candidate_id": ["c"], "instruction_id": ["i"], "response": [answer]})
+    assert language.differ(instructions, generations).collect().is_empty()

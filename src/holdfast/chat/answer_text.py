@@ -34,6 +34,30 @@ def answer_frame(template: Template) -> AnswerFrame:
 
     NO_FRAME for a template that refuses the conversation.
     """
+    rendered = _rendered(template)
+    if rendered is None:
+        return NO_FRAME
+    fitted, prompt, start, closing = rendered
+    places = [(closing.find(text), -len(text), text) for text in added_tokens(template.tokenizer)]
+    at, _, end = min((place for place in places if place[0] >= 0), default=(len(closing), 0, None))
+    return AnswerFrame(_before(fitted, prompt, start), closing[:at], end)
+
+
+def answer_opening(template: Template) -> str:
+    """The text that the template itself has between the generation prompt and an answer.
+
+    Unlike `AnswerFrame.before` it is text to be encoded together with the prompt: without a space that only the
+    tokenizer puts there.
+    """
+    rendered = _rendered(template)
+    if rendered is None:
+        return ""
+    _, prompt, start, _ = rendered
+    return start.removeprefix(prompt) if start.startswith(prompt) else ""
+
+
+def _rendered(template: Template) -> tuple[Template, str, str, str] | None:
+    """The fitted template, a prompt, and the conversation with an answer: the text up to the answer and after it."""
     for talk in ([_QUESTION], [_SYSTEM, _QUESTION]):
         try:
             fitted = template.fitted()
@@ -41,12 +65,9 @@ def answer_frame(template: Template) -> AnswerFrame:
         except Refused:
             continue
         start, found, closing = whole.partition(_ANSWER["content"])
-        if not found:
-            continue
-        places = [(closing.find(text), -len(text), text) for text in added_tokens(template.tokenizer)]
-        at, _, end = min((place for place in places if place[0] >= 0), default=(len(closing), 0, None))
-        return AnswerFrame(_before(fitted, prompt, start), closing[:at], end)
-    return NO_FRAME
+        if found:
+            return fitted, prompt, start, closing
+    return None
 
 
 def _before(template: Template, prompt: str, start: str) -> str:

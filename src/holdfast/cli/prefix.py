@@ -12,6 +12,7 @@ from holdfast.chat.prequery import Prefix, derive
 from holdfast.chat.template import Refused, Template, eos_ids, load_tokenizer
 from holdfast.common.errors import UserError
 from holdfast.common.section import load
+from holdfast.inference.model_files import pinned_revision
 
 _CHARACTERS_SHOWN = 240  # of a text, before it is folded
 
@@ -40,7 +41,8 @@ def command(subparsers: Any) -> None:
 
 def show(arguments: argparse.Namespace) -> int:
     """Print the prefix; the exit status is 1 if it is refused (with --json: 0, the reason is in `refused`)."""
-    name, path, revision, trusted = _model(arguments.model)
+    name, path, branch, trusted = _model(arguments.model)
+    revision = pinned_revision(path, branch)
     tokenizer = load_tokenizer(path, revision, trust_remote_code=trusted)
     before = [] if arguments.system is None else [{"role": "system", "content": arguments.system}]
     template = Template(tokenizer, _options(arguments.option), arguments.date)
@@ -58,7 +60,7 @@ def show(arguments: argparse.Namespace) -> int:
         return 0
     print(described(tokenizer, prefix))
     if (count := _affordable(path) if arguments.samples is None else arguments.samples) > 0:
-        print(_samples(name, path, prefix, count))
+        print(_samples(name, path, revision, prefix, count))
     return 0
 
 
@@ -144,8 +146,8 @@ def _affordable(path: str) -> int:
     return 3 if found.returncode == 0 else 0
 
 
-def _samples(name: str, path: str, prefix: Prefix, count: int) -> str:
-    asked = {"name": name, "path": path, "count": count} | prefix._asdict()
+def _samples(name: str, path: str, revision: str | None, prefix: Prefix, count: int) -> str:
+    asked = {"name": name, "path": path, "revision": revision, "count": count} | prefix._asdict()
     words = ["envs/in-env", "inference", "python", "-m", "holdfast.cli.prefix_samples"]
     done = subprocess.run(words, input=json.dumps(asked), capture_output=True, text=True)
     if done.returncode:

@@ -16,6 +16,7 @@ def main() -> None:
     asked = json.load(sys.stdin)
     key = f"models.{asked['name']}"
     model = read(key, key, Model) if asked["name"] else Model(path=asked["path"], engine_args={"max_model_len": 1024})
+    model = model.model_copy(update={"revision": asked["revision"]})  # the commit that the prefix was derived from
     sampling = Sampling(temperature=1.0, top_p=0.98, max_tokens=128)
     ids, stops = tuple(asked["prefix_ids"]), tuple(asked["stop_ids"])
     requests = [Request(str(k), ids, None, row_seed(0, "look", k), sampling, stops) for k in range(asked["count"])]

@@ -18,6 +18,12 @@ def renderer_of(name: str, model: Model) -> Renderer | None:
     return None if model.engine == "openai" else Renderer.of(name, model)
 
 
+def opens_answers(name: str, model: Model) -> bool:
+    """Whether the model's chat template has text of its own before an answer; False for an endpoint."""
+    renderer = renderer_of(name, model)
+    return renderer is not None and renderer.opening() != ""
+
+
 def without_template_text(
     answers: pl.LazyFrame, renderer: Renderer | None, renderings: Iterable[str | None]
 ) -> pl.LazyFrame:

@@ -4,7 +4,8 @@ An answer is taken from the journal if the same request was ever answered; else 
 output in DVC's cache (pulled from a colleague, for example); only the other requests are sent to the engine.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from functools import cache
 from itertools import chain
 from typing import NamedTuple
 
@@ -14,8 +15,9 @@ from holdfast.common.processes import stopping_cleanly
 from holdfast.common.progress import Progress
 from holdfast.common.wording import counted
 from holdfast.inference import engines
+from holdfast.inference.answer_text import opens_answers
 from holdfast.inference.failures import Failures, evidence
-from holdfast.inference.fingerprint import fingerprint
+from holdfast.inference.fingerprint import about, fingerprint
 from holdfast.inference.journal import Journal
 from holdfast.inference.journal_files import ROWS
 from holdfast.inference.model_files import pinned
@@ -68,13 +70,17 @@ def ask(
     """
     model = pinned(name, model)
     model_hash = fingerprint(name, model)
-    identity = model.model_dump(include={"path", "revision", "engine", "engine_args", "url"})
-    journal = Journal(model_hash, {"name": name} | identity)
+    journal = Journal(model_hash, about(name, model))
     progress = Progress(f"{step} {name}", total)
     order: list[pl.DataFrame] = []
     failed: list[Answer] = []
     failures = failures or Failures(f"{step} {name}", total, model.max_failed_share)
-    questions = _missing(requests, model_hash, journal, order, failed, progress, output, text_column, step)
+    opened = cache(lambda: opens_answers(name, model))  # loads the tokenizer, which few requests need
+
+    def key_of(request: Request) -> bytes:
+        return request_key(model_hash, request, bool(request.logprobs_of) and opened())
+
+    questions = _missing(requests, key_of, journal, order, failed, progress, output, text_column, step)
     first = next(questions, None)
     if first is not None:
         print(f"{step} {name}: starting {model.engine} for {model.path} …", flush=True)
@@ -124,7 +130,7 @@ def pending(
     asked = reused = tokens_in = tokens_out = 0
     for request in requests:
         key = request_key(model_hash, request)
-        if key in known:
+        if key in known or request_key(model_hash, request, opened=True) in known:  # the tokenizer is not asked which
             reused += 1
             continue
         known.add(key)
@@ -136,7 +142,7 @@ def pending(
 
 def _missing(
     requests: Iterable[Request],
-    model_hash: str,
+    key_of: Callable[[Request], bytes],
     journal: Journal,
     order: list[pl.DataFrame],
     failed: list[Answer],
@@ -149,7 +155,7 @@ def _missing(
     known = journal.keys
     batch: list[tuple[str, bytes, int]] = []
     for request in requests:
-        key = request_key(model_hash, request)
+        key = key_of(request)
         batch.append((request.id, key, request.seed))
         if len(batch) == 8192:
             order.append(pl.DataFrame(batch, schema=ORDER, orient="row"))

@@ -11,7 +11,7 @@ import xxhash
 from holdfast.common.errors import UserError
 from holdfast.common.files import write_json
 from holdfast.common.section import read, value
-from holdfast.inference.model_files import hub_commit, is_folder
+from holdfast.inference.model_files import hub_commit, is_folder, tokenizer_key
 from holdfast.inference.params import Model
 
 CACHE = Path(".holdfast/fingerprints.json")
@@ -42,8 +42,9 @@ def fingerprint(name: str, model: Model, online: bool = True) -> str:
     """32 hex digits that change whenever the model could answer differently; rates, licence and limits do not count.
 
     A folder counts by the content of its files, a Hugging Face id by its commit, an endpoint's model by url, name and
-    revision, a chat template of the user's own by its content. With `online=False` the hub is not asked; a commit that
-    is not known on this machine gives "". Raises UserError when the model or the template cannot be found.
+    revision, a chat template of the user's own by its content, and `engine_args.tokenizer` as the model itself. With
+    `online=False` the hub is not asked; a commit that is not known on this machine gives "". Raises UserError when the
+    model, the tokenizer or the template cannot be found.
     """
     arguments = {k: v for k, v in model.engine_args.items() if k not in NEUTRAL}
     if model.engine == "openai":
@@ -56,7 +57,21 @@ def fingerprint(name: str, model: Model, online: bool = True) -> str:
             return ""
         identity = ["hub", model.path, commit]
     version = ENGINE_VERSIONS.get(model.engine)
-    parts: list[object] = [f"{model.engine} {version}" if version else model.engine, identity, arguments]
+    own_tokenizer: list[object] = []
+    if model.engine != "openai" and (tokenizer := arguments.pop("tokenizer", None)):
+        revision = arguments.pop("tokenizer_revision", None)
+        if Path(tokenizer).is_dir():
+            own_tokenizer = ["tokenizer", folder_hash(Path(tokenizer))]
+        elif commit := hub_commit(tokenizer_key(name), tokenizer, revision, online):
+            own_tokenizer = ["tokenizer", tokenizer, commit]
+        else:
+            return ""
+    parts: list[object] = [
+        f"{model.engine} {version}" if version else model.engine,
+        identity,
+        arguments,
+        *own_tokenizer,
+    ]
     if model.chat_template and model.engine != "openai":
         try:
             parts.append(_file_hash(Path(model.chat_template)))
@@ -64,6 +79,11 @@ def fingerprint(name: str, model: Model, online: bool = True) -> str:
             raise UserError(f"models.{name}.chat_template: {model.chat_template}: {error.strerror}") from error
     text = json.dumps(parts, sort_keys=True, default=str)
     return blake2b(text.encode(), digest_size=16).hexdigest()
+
+
+def about(name: str, model: Model) -> dict[str, object]:
+    """What the journal says of the model whose answers it keeps, for people."""
+    return {"name": name} | model.model_dump(include={"path", "revision", "engine", "engine_args", "url"})
 
 
 def answer_keys(name: str, model: Mapping[str, Any]) -> list[str]:

@@ -1,5 +1,7 @@
 """Every finished answer, kept before anything else happens to it: `.holdfast/journal/<model fingerprint>/`.
 
+Answers to the evaluation harness are rows of the same folder.
+
 Files of a folder:
   <writer>.tail           rows of a running or killed job: one JSON line with a checksum each, written as they finish
   <number>-<sum>.parquet  sealed chunks, readable with Polars; <sum> is the hash of the file's bytes

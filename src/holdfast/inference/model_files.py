@@ -68,19 +68,39 @@ def hub_commit(what: str, path: str, revision: str | None, online: bool = True) 
 
 
 def pinned(name: str, model: Model) -> Model:
-    """`model` with the commit of its Hugging Face repository as `revision`, so that every later load is of that commit.
+    """`model` with the commits of its Hugging Face repositories, so that every later load is of them.
 
-    A branch may move between two loads. Folders and endpoints are returned as they are. Raises UserError when the
-    model cannot be found.
+    They are its `revision` and `engine_args.tokenizer_revision`. A branch may move between two loads. Folders and
+    endpoints are returned as they are. Raises UserError when the model or its tokenizer cannot be found.
     """
-    if model.engine == "openai" or is_folder(name, model):
+    if model.engine == "openai":
         return model
-    return model.model_copy(update={"revision": hub_commit(f"model {name}", model.path, model.revision)})
+    found: dict[str, Any] = {}
+    if not is_folder(name, model):
+        found["revision"] = hub_commit(f"model {name}", model.path, model.revision)
+    given = model.engine_args
+    if (tokenizer := given.get("tokenizer")) and not Path(tokenizer).is_dir():
+        commit = hub_commit(tokenizer_key(name), tokenizer, given.get("tokenizer_revision"))
+        found["engine_args"] = given | {"tokenizer_revision": commit}
+    return model.model_copy(update=found)
+
+
+def tokenizer_key(name: str) -> str:
+    """The key of params.yaml that names a tokenizer other than the model's own."""
+    return f"models.{name}.engine_args.tokenizer"
+
+
+def pinned_revision(path: str, revision: str | None) -> str | None:
+    """The commit that `revision` is if `path` is a Hugging Face id; else `revision`.
+
+    Raises UserError when the hub has no such revision.
+    """
+    if Path(path).exists() or not HUB_ID.fullmatch(path):
+        return revision
+    return hub_commit(f"model {path}", path, revision)
 
 
 def pinned_loading(declared: str, path: str) -> dict[str, Any]:
     """As `declared_loading` for the base model at `path`, with `revision` as a commit if it is a Hugging Face id."""
     found = declared_loading(declared)
-    if Path(path).exists() or not HUB_ID.fullmatch(path):  # a folder, or what the loader will refuse
-        return found
-    return found | {"revision": hub_commit(f"model {path}", path, found["revision"])}
+    return found | {"revision": pinned_revision(path, found["revision"])}

@@ -6,6 +6,8 @@ from pydantic import Field
 
 from holdfast.common.section import Section, optional, value
 
+_LOCAL = ("models/", "data/", "./", "../", "/")  # how the path of a file begins that is no Hugging Face id
+
 
 class Sampling(Section):
     """How tokens are drawn."""
@@ -93,8 +95,16 @@ class Model(Section):
     @property
     def folder(self) -> str | None:
         """The model's folder if it is one on this machine, by the look of its path; None: a hub id or an endpoint."""
-        local = self.engine != "openai" and self.path.startswith(("models/", "data/", "./", "../", "/"))
+        local = self.engine != "openai" and self.path.startswith(_LOCAL)
         return self.path if local else None
+
+    @property
+    def files(self) -> dict[str, str]:
+        """Files and folders on this machine that decide the answers, by the key of the model that names them."""
+        tokenizer = None if self.engine == "openai" else self.engine_args.get("tokenizer")
+        other = tokenizer if str(tokenizer).startswith(_LOCAL) else None
+        named = {"path": self.folder, "chat_template": self.chat_template, "engine_args.tokenizer": other}
+        return {key: path for key, path in named.items() if path}
 
     def without_template(self) -> "Model":
         """This model without the user's chat template: `reconstruct` uses what the base model was aligned with."""

@@ -14,10 +14,11 @@ class Request(NamedTuple):
 
     `messages` are (role, content) pairs, rendered with the model's own chat template and its generation prompt; special
     tokens are not recognised inside a content. `logprobs_of` names texts (such as "1" to "5") whose log-probabilities
-    as the first generated token are wanted. With `own_logprob` the answer's `logprobs` is one number instead: the
-    sum over the tokens written; null where an engine cannot tell. `stop_text` is plain text after which nothing is
-    wanted: an engine may stop there, leaving it out, or write on. `rendering` is a JSON object of what the chat
-    template is given besides `messages`: `tools`, and switches such as `enable_thinking`.
+    as the first token of the answer are wanted, after the text that the chat template has before an answer. With
+    `own_logprob` the answer's `logprobs` is one number instead: the sum over the tokens written; null where an engine
+    cannot tell. `stop_text` is plain text after which nothing is wanted: an engine may stop there, leaving it out, or
+    write on. `rendering` is a JSON object of what the chat template is given besides `messages`: `tools`, and switches
+    such as `enable_thinking`.
     """
 
     id: str
@@ -62,24 +63,26 @@ def _settings(
     logprobs_of: tuple[str, ...],
     own_logprob: bool,
     stop_text: str | None,
+    opened: bool,
 ) -> bytes:
     drawn = sampling.model_dump(exclude_none=True)
     if sampling.temperature == 0:  # greedy: these choose nothing
         drawn = {k: v for k, v in drawn.items() if k not in ("top_p", "top_k", "min_p")}
-    text = json.dumps(
-        [MANNER, fingerprint, drawn, sorted(stop_ids), logprobs_of, own_logprob, stop_text], sort_keys=True
-    )
+    settings = [MANNER, fingerprint, drawn, sorted(stop_ids), logprobs_of, own_logprob, stop_text]
+    text = json.dumps([*settings, "opened"] if opened else settings, sort_keys=True)
     return blake2b(text.encode(), digest_size=32).digest()
 
 
-def request_key(fingerprint: str, request: Request) -> bytes:
+def request_key(fingerprint: str, request: Request, opened: bool = False) -> bytes:
     """16 bytes that stand for everything that the answer depends on, and for nothing else.
 
     That is: the model (`fingerprint`), sampling, stop tokens, the exact prompt tokens or messages with their rendering,
     the wanted log-probabilities and, unless sampling is greedy, the seed. The row's id is not in it: one question is
-    asked once.
+    asked once. `opened`: the model's chat template has text before an answer, after which `logprobs_of` are read; once
+    they were read in its place.
     """
-    asked = (request.sampling, request.stop_ids, request.logprobs_of, request.own_logprob, request.stop_text)
+    opened = opened and bool(request.logprobs_of) and request.messages is not None
+    asked = (request.sampling, request.stop_ids, request.logprobs_of, request.own_logprob, request.stop_text, opened)
     digest = blake2b(_settings(fingerprint, *asked), digest_size=16)
     digest.update((0 if request.sampling.temperature == 0 else request.seed).to_bytes(8, "little"))
     if request.prompt_ids is not None:

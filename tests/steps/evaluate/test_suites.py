@@ -6,7 +6,7 @@ from typing import Any
 
 import polars as pl
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from holdfast.common.errors import UserError
@@ -123,6 +123,8 @@ def test_bad_files_are_named(tmp_path: Path) -> None:
         ("exact", ["Paris", "Lutetia"], "Lutetia", True),
         ("normalised", ["The  cat, sat."], "cat sat", True),
         ("normalised", ["U.S."], "us", True),
+        ("normalised", ["A."], "a", True),
+        ("normalised", ["A."], "", False),
         ("normalised", ["-5"], "5", False),
         ("normalised", ["\N{MINUS SIGN}5"], "-5.", True),
         ("normalised", ["3.14"], "314", False),
@@ -141,6 +143,8 @@ def test_a_pattern_that_never_ends_is_an_error_not_a_hang() -> None:
 
 
 @given(st.text())
+@example("C:\N{COMBINING CEDILLA}")
+@example("A.")
 def test_normalising_twice_changes_nothing(text: str) -> None:
     assert normalise(normalise(text)) == normalise(text)
 

@@ -111,12 +111,24 @@ def _rendering(rendering: str | None) -> dict[str, Any]:
 
 
 def _first_logprobs(choice: dict[str, Any], request: Request) -> list[float]:
-    """Log-probabilities of the wanted texts as first token; -inf for one that is not among the 20 likeliest."""
+    """Log-probabilities of the wanted texts as first token; -inf for one that is not among the 20 likeliest.
+
+    Tokens with and without a space before the text count together: which one an answer begins with is decided by the
+    template, which only the endpoint knows.
+    """
     if request.messages:
-        found = {entry["token"]: float(entry["logprob"]) for entry in choice["logprobs"]["content"][0]["top_logprobs"]}
+        found = [(top["token"], float(top["logprob"])) for top in choice["logprobs"]["content"][0]["top_logprobs"]]
     else:
-        found = {token: float(value) for token, value in choice["logprobs"]["top_logprobs"][0].items()}
-    return [found.get(text, -math.inf) for text in request.logprobs_of]
+        found = [(token, float(value)) for token, value in choice["logprobs"]["top_logprobs"][0].items()]
+    same = [[value for token, value in found if token.lstrip(" ▁") == text] for text in request.logprobs_of]
+    return [_log_sum(values) for values in same]
+
+
+def _log_sum(logprobs: list[float]) -> float:
+    if len(logprobs) == 1:
+        return logprobs[0]
+    total = math.fsum(map(math.exp, logprobs))
+    return math.log(total) if total else -math.inf
 
 
 def read_json(reply: httpx.Response) -> Any:

@@ -4,9 +4,9 @@ import datetime
 import json
 import re
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
-from holdfast.chat.answer_text import answer_frame
+from holdfast.chat.answer_text import answer_frame, answer_opening
 from holdfast.chat.control_tokens import added_tokens, message_control_tokens
 from holdfast.chat.dates import FIXED_DATE
 from holdfast.chat.template import Refused, Template, load_tokenizer
@@ -14,6 +14,13 @@ from holdfast.common.errors import UserError, first_line
 from holdfast.inference.model_files import pinned
 from holdfast.inference.params import Model
 from holdfast.inference.request import Request
+
+
+class _Choices(NamedTuple):
+    """Token ids that follow a prompt: those before each of some texts, and one for each text."""
+
+    opening: list[int]
+    tokens: list[int]
 
 
 class Renderer:
@@ -30,17 +37,17 @@ class Renderer:
         self._anchor = control[0] if control else ""  # one token, whatever follows it
         self._control = re.compile("|".join(map(re.escape, control)) or r"(?!)")
         self._turn_end: list[int] | None = None
-        self._first_tokens: dict[tuple[str, ...], list[int]] = {}
+        self._choices: dict[tuple[tuple[str, ...], bool], _Choices] = {}
 
     @classmethod
     def of(cls, name: str, model: Model) -> "Renderer":
         """The renderer of a model that runs in this process. Raises UserError when its tokenizer cannot be loaded."""
-        arguments, model = model.engine_args, pinned(name, model)
+        model = pinned(name, model)
+        arguments = model.engine_args
         return cls(
             name,
             arguments.get("tokenizer") or model.path,
-            # a tokenizer of another repository does not have the model's commit
-            arguments.get("tokenizer_revision") or (None if arguments.get("tokenizer") else model.revision),
+            arguments.get("tokenizer_revision") if arguments.get("tokenizer") else model.revision,
             trust_remote_code=bool(arguments.get("trust_remote_code")),
             chat_template=model.chat_template,
         )
@@ -48,12 +55,14 @@ class Renderer:
     def prompt_ids(self, request: Request) -> list[int] | str:
         """The exact prompt, or why the template refuses the messages. Raises UserError if there is no template."""
         if request.prompt_ids is not None:
-            return list(request.prompt_ids)
-        assert request.messages
-        try:
-            return self._ids(request.messages, request.rendering)
-        except Refused as error:  # no system role, roles that do not alternate, …
-            return first_line(error)
+            ids = list(request.prompt_ids)
+        else:
+            assert request.messages
+            try:
+                ids = self._ids(request.messages, request.rendering)
+            except Refused as error:  # no system role, roles that do not alternate, …
+                return first_line(error)
+        return ids + (self._choice(request, ids).opening if request.logprobs_of else [])
 
     def stop_ids(self, request: Request) -> list[int]:
         """Tokens that end the answer besides the model's own: the request's, and what closes an assistant's turn.
@@ -65,29 +74,40 @@ class Renderer:
             self._turn_end = [] if end is None else [added_tokens(self.tokenizer)[end]]
         return [*request.stop_ids, *((self._turn_end or []) if request.messages else [])]
 
-    def first_tokens(self, texts: tuple[str, ...], request: Request) -> list[int]:
-        """For each text the one token by which an answer to this prompt begins with it.
+    def first_tokens(self, request: Request) -> list[int]:
+        """The token of each of the request's `logprobs_of`, where the request was rendered with `prompt_ids`."""
+        return self._choices[request.logprobs_of, request.messages is None].tokens
 
-        Raises UserError when a text is not one token there, or two texts share one.
+    def opening(self, rendering: str | None = None) -> str:
+        """The text that the chat template has before an answer; "" where it has none or refuses the rendering."""
+        try:
+            return answer_opening(self.template(rendering))
+        except Refused:
+            return ""
+
+    def _choice(self, request: Request, ids: list[int]) -> "_Choices":
+        """How the request's `logprobs_of` continue a prompt: after the text that the template has before an answer.
+
+        Raises UserError when one of them is not one token there, or two share a token.
         """
-        if texts not in self._first_tokens:
-            ids = self.prompt_ids(request)
-            assert not isinstance(ids, str), "the prompt was rendered before"
+        texts, known = request.logprobs_of, (request.logprobs_of, request.messages is None)
+        if known not in self._choices:
             prompt = str(self.tokenizer.decode(ids, skip_special_tokens=False))
             before = self._encode(prompt)
-            found = []
-            for text in texts:
-                after = self._encode(prompt + text)
-                if after[: len(before)] != before or len(after) != len(before) + 1:
+            opened = prompt + (self.opening(request.rendering) if request.messages else "")
+            after = [self._encode(opened + text) for text in texts]
+            for text, found in zip(texts, after, strict=True):
+                alone = str(self.tokenizer.decode(found[-1:])).strip() == text.strip()
+                if found[: len(before)] != before or found[:-1] != after[0][:-1] or not alone:
                     raise UserError(
                         f"model {self.name}: {text!r} is not one token at the start of an answer, so its probability "
                         "cannot be read; set score.method: parse"
                     )
-                found.append(after[-1])
-            if len(set(found)) < len(found):
+            tokens = [found[-1] for found in after]
+            if len(set(tokens)) < len(tokens):
                 raise UserError(f"model {self.name}: the texts {', '.join(texts)} do not begin with different tokens")
-            self._first_tokens[texts] = found
-        return self._first_tokens[texts]
+            self._choices[known] = _Choices(after[0][len(before) : -1], tokens)
+        return self._choices[known]
 
     def _ids(self, messages: Sequence[tuple[str, str]], rendering: str | None) -> list[int]:
         if not any(self._control.search(content) for _, content in messages):

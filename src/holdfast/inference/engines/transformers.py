@@ -117,7 +117,7 @@ class TransformersEngine:
             logprobs = None
             if r.logprobs_of:
                 assert first.first is not None
-                tokens = self.renderer.first_tokens(r.logprobs_of, r)
+                tokens = self.renderer.first_tokens(r)
                 logprobs = first.first[len(answers), tokens].tolist()
             elif r.own_logprob:
                 count = len(said) if end is None else end + 1

@@ -33,8 +33,6 @@ class VllmEngine:
         check_arguments(name, model.engine_args, {f.name for f in dataclasses.fields(EngineArgs)})
         defaults = DEFAULTS | (CPU_DEFAULTS if current_platform.is_cpu() else {})
         arguments: dict[str, Any] = defaults | model.engine_args
-        if arguments.get("tokenizer"):  # of another repository, which does not have the model's commit
-            arguments.setdefault("tokenizer_revision", "main")
         self.renderer = Renderer.of(name, model)
         self.engine = LLMEngine.from_engine_args(EngineArgs(model=model.path, revision=model.revision, **arguments))
         self.context = self.engine.model_config.max_model_len
@@ -102,7 +100,7 @@ class VllmEngine:
             stop_token_ids=self.renderer.stop_ids(request),
             stop=request.stop_text,
             logprobs=0 if request.own_logprob else None,
-            logprob_token_ids=self.renderer.first_tokens(request.logprobs_of, request) if request.logprobs_of else None,
+            logprob_token_ids=self.renderer.first_tokens(request) if request.logprobs_of else None,
             skip_special_tokens=False,  # a special token in the middle of a text is a fault that must be seen
             output_kind=RequestOutputKind.FINAL_ONLY,
         )
@@ -112,7 +110,7 @@ class VllmEngine:
         logprobs = None
         if request.logprobs_of:
             first = said.logprobs[0]
-            logprobs = [first[token].logprob for token in self.renderer.first_tokens(request.logprobs_of, request)]
+            logprobs = [first[token].logprob for token in self.renderer.first_tokens(request)]
         elif request.own_logprob:
             logprobs = [sum(at[token].logprob for at, token in zip(said.logprobs, said.token_ids, strict=True))]
         return Answer(

@@ -46,7 +46,7 @@ def main() -> None:
     samples = []
     for name, suite in sorted(evaluate.suites.items()):
         if isinstance(suite, HarnessSuite):
-            scored, log = in_own_process(f"evaluate.suites.{name}", run_harness, model, name, suite)
+            scored, log = in_own_process(f"evaluate.suites.{name}", run_harness, args.arm, model, name, suite)
             tables.append(scored)
             samples += log
     table = pl.concat(tables).sort("suite", "task", "item_id")

@@ -4,6 +4,7 @@ import traceback
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib.metadata import version
 from typing import Any
 
 import polars as pl
@@ -13,11 +14,17 @@ from holdfast.chat.training_template import training_template
 from holdfast.common.errors import UserError
 from holdfast.common.gpus import own_gpus
 from holdfast.common.tables import EVALUATIONS
+from holdfast.inference.fingerprint import about, fingerprint
+from holdfast.inference.journal import Journal
 from holdfast.inference.params import Model
 from holdfast.steps.evaluate.clusters import document_cluster
+from holdfast.steps.evaluate.harness_answers import HarnessAnswers, resumed
 from holdfast.steps.evaluate.params import HarnessSuite
 
 Sample = dict[str, Any]
+
+
+BACKEND = "hf"
 
 
 PREFERRED = ("acc", "exact_match")
@@ -40,41 +47,45 @@ def foreign_code(name: str) -> Iterator[None]:
     """Whatever a task of the suite called `name` raises becomes a UserError; the traceback goes to the log."""
     try:
         yield
+    except UserError:
+        raise
     except Exception as error:  # tasks are foreign code and data: anything may come out of them
         traceback.print_exc()
         first = (str(error).strip() or "no message").splitlines()[0]
         raise UserError(f"evaluate.suites.{name}: the harness failed: {type(error).__name__}: {first}") from None
 
 
-def run_harness(model: Model, name: str, suite: HarnessSuite) -> tuple[pl.DataFrame, list[Sample]]:
-    """Run the suite called `name` on GPUs of its own, if the model needs any; returns its evaluation table and the
-    harness's own log, one record for each sample.
+def run_harness(arm: str, model: Model, name: str, suite: HarnessSuite) -> tuple[pl.DataFrame, list[Sample]]:
+    """Run the suite called `name` on the arm's `model`, on GPUs of its own if the model needs any; returns its
+    evaluation table and the harness's own log, one record for each sample.
 
-    The harness's own Transformers backend runs the model: its vLLM backend does not know the CPU build of vLLM.
+    The harness's Transformers backend runs the model, whatever its engine (docs/decisions/evaluation-and-report.md).
+    Requests that the model has answered before are answered by its journal.
     Raises UserError for an unknown task or metric, for a model that is only reachable over a network, and for whatever
     fails inside a task (its traceback goes to the log).
     """
     if model.engine == "openai":
         raise UserError(f"evaluate.suites.{name}: the harness needs a local model, {model.path} is behind an endpoint")
     with own_gpus(model.gpus):  # before CUDA is started
-        return _run(model, name, suite)
+        return _run(arm, model, name, suite)
 
 
-def _run(model: Model, name: str, suite: HarnessSuite) -> tuple[pl.DataFrame, list[Sample]]:
+def _run(arm: str, model: Model, name: str, suite: HarnessSuite) -> tuple[pl.DataFrame, list[Sample]]:
     import torch
     from lm_eval import simple_evaluate
+    from lm_eval.api.registry import get_model
 
     manager = task_manager(name, suite)
     settings = loading(model, torch.cuda.is_available())
     if suite.chat:
         settings["tokenizer"] = chat_tokenizer(model)
-    with foreign_code(name):
+    with Journal(fingerprint(arm, model), about(arm, model)) as journal, foreign_code(name):
+        answers = HarnessAnswers(journal, [version("lm_eval"), BACKEND, suite.chat])
+        lm = get_model(BACKEND).create_from_arg_obj(settings, {"batch_size": suite.batch_size})
         results = simple_evaluate(
-            model="hf",
-            model_args=settings,
+            model=resumed(lm, answers),
             tasks=suite.tasks,
             num_fewshot=suite.num_fewshot,
-            batch_size=suite.batch_size,
             limit=suite.limit,
             apply_chat_template=suite.chat,
             task_manager=manager,

@@ -132,10 +132,19 @@ def chosen_answer(item: Item, logprobs: list[float] | None, text: str) -> str:
 def normalise(text: str) -> str:
     """`text` in lower case without punctuation, articles and extra space, after SQuAD's script (Rajpurkar et al. 2016).
 
-    Other than there, a sign and a decimal point stay (-5 is not 5) and characters are unified by NFKC.
+    Other than there, a sign and a decimal point stay (-5 is not 5), so does a text of articles only (the letter A), and
+    characters are unified by NFKC. It is done until nothing changes: without a comma between them, a letter and an
+    accent become one character, which the same answer may have had from the start.
     """
+    while (once := _normalised_once(text)) != text:
+        text = once
+    return text
+
+
+def _normalised_once(text: str) -> str:
     text = unicodedata.normalize("NFKC", text).replace("\N{MINUS SIGN}", "-").casefold()
-    return " ".join(word for word in _PUNCTUATION.sub("", text).split() if word not in ("a", "an", "the"))
+    words = _PUNCTUATION.sub("", text).split()
+    return " ".join([word for word in words if word not in ("a", "an", "the")] or words)
 
 
 def grade(kind: str, item: Item, answer: str) -> bool:

@@ -57,6 +57,19 @@ def test_for_a_person_white_space_is_visible(project: Path) -> None:
     assert visible("  ") == "␣␣"
 
 
+def test_no_environment_is_built_for_samples(project: Path) -> None:
+    """Samples are drawn only where the environment is there: it is asked for, not made."""
+    (project / "model" / "model.safetensors").write_bytes(b"weights")
+    (project / "envs").mkdir()
+    launcher = project / "envs" / "in-env"
+    launcher.write_text('#!/bin/sh\necho "$@" >> asked.txt\nexit 1\n')
+    launcher.chmod(0o755)
+    done = prefix(project, "mine")
+    assert done.returncode == 0, done.stderr
+    assert (project / "asked.txt").read_text() == "--built inference\n"
+    assert "sample" not in done.stdout
+
+
 def test_long_system_prompts_are_folded_and_notes_are_said(project: Path) -> None:
     shape = SHAPES["chatml"]._replace(
         template=SHAPES["chatml"].template.replace("m.content", "m.content | replace('\t', ' ')")

@@ -146,6 +146,14 @@ def test_named_commands_and_code_exist(page: str) -> None:
             assert exists("src/" + name.replace(".", "/") + ".py") or exists("src/" + name.replace(".", "/")), name
 
 
+def test_the_tests_that_the_log_names_exist() -> None:
+    named = re.findall(r"`(tests/[\w/]+\.py)::(\w+)`", text("docs/log.md"))
+    assert named
+    for path, name in named:
+        found = (ROOT / path).is_file() and re.search(rf"^(async )?def {name}\(", text(path), flags=re.MULTILINE)
+        assert found, f"docs/log.md names {path}::{name}, which does not exist"
+
+
 def test_contributing_names_code_where_it_is() -> None:
     found = re.findall(r"((?:`[\w.]+(?:\(\))?`(?:,| and)? )+)in `([\w/.]+\.py)`", text("CONTRIBUTING.md"))
     assert found

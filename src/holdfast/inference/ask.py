@@ -78,7 +78,8 @@ def ask(
     opened = cache(lambda: opens_answers(name, model))  # loads the tokenizer, which few requests need
 
     def key_of(request: Request) -> bytes:
-        return request_key(model_hash, request, bool(request.logprobs_of) and opened())
+        read = bool(request.logprobs_of and request.messages)
+        return request_key(model_hash, request, read and opened())
 
     questions = _missing(requests, key_of, journal, order, failed, progress, output, text_column, step)
     first = next(questions, None)

@@ -10,7 +10,7 @@ from holdfast.common.errors import UserError, first_line
 from holdfast.common.hub import offline_hint
 from holdfast.inference.params import Model, declared_loading
 
-HUB_ID = re.compile(r"[\w.-]+(/[\w.-]+)?")
+HUB_ID = re.compile(r"\w[\w.-]*(/\w[\w.-]*)?")
 COMMIT = re.compile(r"[0-9a-f]{40}")
 
 

@@ -4,14 +4,18 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import pytest
 
+from holdfast.cli import main
 from holdfast.cli.prefix import visible
 from small_tokenizers import tokenizer
 from templates import SHAPES
 
+Prefix = Callable[..., Any]
 ROOT = Path(__file__).resolve().parents[2]
 
 
@@ -25,7 +29,25 @@ def project(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def prefix(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
+class Done(NamedTuple):
+    returncode: int
+    stdout: str
+    stderr: str
+
+
+@pytest.fixture
+def prefix(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Callable[..., Done]:
+    """The command in this process: its libraries take a second to import."""
+
+    def run(folder: Path, *words: str) -> Done:
+        monkeypatch.chdir(folder)
+        status = main(["prefix", *words])
+        return Done(status, *capsys.readouterr())
+
+    return run
+
+
+def own_process(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "-m", "holdfast.cli", "prefix", *words],
         cwd=folder,
@@ -36,7 +58,7 @@ def prefix(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
 
 
 def test_json_has_the_fields(project: Path) -> None:
-    done = prefix(project, "model", "--json", "--date", "2024-03-05")
+    done = own_process(project, "model", "--json", "--date", "2024-03-05")
     assert done.returncode == 0, done.stderr
     found = json.loads(done.stdout)
     shape = SHAPES["llama3_dated"]
@@ -47,7 +69,7 @@ def test_json_has_the_fields(project: Path) -> None:
     assert found["stop_ids"][1:] == [1, 0]
 
 
-def test_for_a_person_white_space_is_visible(project: Path) -> None:
+def test_for_a_person_white_space_is_visible(prefix: Prefix, project: Path) -> None:
     done = prefix(project, "mine", "--system", "Be brief.", "--date", "2024-03-05")
     assert done.returncode == 0, done.stderr
     assert "⏎⏎Be brief.<|eot_id|><|start_header_id|>user<|end_header_id|>⏎⏎\n" in done.stdout
@@ -57,7 +79,7 @@ def test_for_a_person_white_space_is_visible(project: Path) -> None:
     assert visible("  ") == "␣␣"
 
 
-def test_no_environment_is_built_for_samples(project: Path) -> None:
+def test_no_environment_is_built_for_samples(prefix: Prefix, project: Path) -> None:
     """Samples are drawn only where the environment is there: it is asked for, not made."""
     (project / "model" / "model.safetensors").write_bytes(b"weights")
     (project / "envs").mkdir()
@@ -70,7 +92,7 @@ def test_no_environment_is_built_for_samples(project: Path) -> None:
     assert "sample" not in done.stdout
 
 
-def test_long_system_prompts_are_folded_and_notes_are_said(project: Path) -> None:
+def test_long_system_prompts_are_folded_and_notes_are_said(prefix: Prefix, project: Path) -> None:
     shape = SHAPES["chatml"]._replace(
         template=SHAPES["chatml"].template.replace("m.content", "m.content | replace('\t', ' ')")
     )
@@ -91,7 +113,7 @@ def test_long_system_prompts_are_folded_and_notes_are_said(project: Path) -> Non
     assert len(found["notes"]) == 1
 
 
-def test_a_wrong_template_is_named_with_its_line(project: Path) -> None:
+def test_a_wrong_template_is_named_with_its_line(prefix: Prefix, project: Path) -> None:
     tokenizer(SHAPES["syntax_error"]).save_pretrained(project / "wrong")
     done = prefix(project, "wrong")
     assert done.returncode == 1
@@ -99,28 +121,28 @@ def test_a_wrong_template_is_named_with_its_line(project: Path) -> None:
     assert "seed.prefix" in done.stderr
 
 
-def test_a_path_counts_from_where_the_user_stands(project: Path) -> None:
+def test_a_path_counts_from_where_the_user_stands(prefix: Prefix, project: Path) -> None:
     done = prefix(project / "below", "../model", "--json")
     assert done.returncode == 0, done.stderr
 
 
 def test_no_template_is_refused_with_the_way_out(project: Path) -> None:
-    assert "no chat template" in json.loads(prefix(project, "plain", "--json").stdout)["refused"]
-    done = prefix(project, "plain")
+    assert "no chat template" in json.loads(own_process(project, "plain", "--json").stdout)["refused"]
+    done = own_process(project, "plain")
     assert done.returncode == 1
     assert "seed.examples" in done.stderr
     assert "Traceback" not in done.stderr
 
 
 @pytest.mark.parametrize("words", [["./missing"], ["below"], ["model", "--option", "x"]])
-def test_bad_input_is_one_message(project: Path, words: list[str]) -> None:
+def test_bad_input_is_one_message(prefix: Prefix, project: Path, words: list[str]) -> None:
     done = prefix(project, *words)
     assert done.returncode == 1
     assert done.stderr.startswith("error: ")
     assert "Traceback" not in done.stderr
 
 
-def test_code_that_comes_with_a_tokenizer_does_not_run(project: Path) -> None:
+def test_code_that_comes_with_a_tokenizer_does_not_run(prefix: Prefix, project: Path) -> None:
     settings = project / "model" / "tokenizer_config.json"
     wanted = {"tokenizer_class": "Theirs", "auto_map": {"AutoTokenizer": ["theirs.Theirs", None]}}
     settings.write_text(json.dumps(json.loads(settings.read_text()) | wanted))

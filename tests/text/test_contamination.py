@@ -58,9 +58,12 @@ def test_a_run_of_words_is_a_hit_with_its_span() -> None:
     ],
 )
 def test_what_is_put_around_an_item_hides_nothing(item: str, variant: str) -> None:
-    for text in (item, item.upper(), item.lower(), item.replace(" ", "  "), item.replace(" ", "\n"), item.rstrip("?")):
-        assert kinds(variant.format(text), item) in (["exact"], ["whole"]), text
-        assert kinds(item, variant.format(text)) == ["exact"], text
+    spellings = (item, item.upper(), item.lower(), item.replace(" ", "  "), item.replace(" ", "\n"), item.rstrip("?"))
+    framed = [variant.format(text) for text in spellings]
+    within = found(framed, [Item("suite", "i", item)])
+    assert [(row["id"], row["kind"] in ("exact", "whole")) for row in within] == [(str(k), True) for k in range(6)]
+    as_items = found([item], [Item(f"suite {k}", "i", text) for k, text in enumerate(framed)])
+    assert [(row["suite"], row["kind"]) for row in as_items] == [(f"suite {k}", "exact") for k in range(6)]
 
 
 def test_a_short_item_is_found_within_a_longer_text() -> None:

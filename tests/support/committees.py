@@ -1,11 +1,14 @@
 """Made-up committees: instructions, generations and scores as tables, for tests and benches."""
 
 from collections.abc import Callable
+from typing import Any
 
 import polars as pl
 
 from holdfast.common.ids import row_id, row_seed
 from holdfast.common.tables import GENERATIONS, INSTRUCTIONS, SCORES
+from holdfast.steps.filter.params import Selection
+from holdfast.steps.filter.selection import select
 
 Frames = tuple[pl.LazyFrame, pl.LazyFrame, list[pl.LazyFrame]]
 
@@ -93,3 +96,12 @@ def noisy(judge: str, **leniency: float) -> Callable[[dict[str, object]], float]
         return quality + noise + leniency.get(str(row["model"]), 0.0)
 
     return score
+
+
+THREE = {judge: noisy(judge) for judge in ("base", "scholar", "novice")}
+
+
+def choose(tables: Frames, seed: int = 0, **how: Any) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Selected and rejected rows of a selection with these settings."""
+    selected, rejected = select(*tables, Selection(**how), seed)
+    return selected.collect(), rejected.collect()

@@ -3,6 +3,8 @@
 import json
 from pathlib import Path
 
+GOOD = {"question": "What is up?", "answer": "The sky."}
+
 
 def write_lines(name, rows):
     Path(name).write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")

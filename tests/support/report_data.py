@@ -17,6 +17,7 @@ from holdfast.common.tables import (
     SCORES,
     SELECTED,
 )
+from holdfast.steps.report.statistics import Floats
 
 MODELS = ("base", "scholar")
 SAMPLES = 2
@@ -175,3 +176,8 @@ def write_chain(root: Path, size: int, general: int, domain: int) -> None:
         ]
         header = "step,epoch,loss,eval_loss,learning_rate,grad_norm"
         (root / f"plots/train/{arm}.csv").write_text("\n".join([header, *lines]) + "\n")
+
+
+def covered(intervals: Floats, truth: float) -> float:
+    """The share of simulated intervals (rows low, high) that hold the true value."""
+    return float(((intervals[:, 0] <= truth) & (truth <= intervals[:, 1])).mean())

@@ -9,6 +9,9 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
+from holdfast.inference.params import Model, Sampling
+from holdfast.inference.request import Request
+
 # (request body, number of this try at it from 1) -> None to answer well, "drop", "hang", or (status, headers, body)
 Misbehaviour = Callable[[dict[str, Any], int], str | tuple[int, dict[str, str], str] | None]
 
@@ -125,3 +128,19 @@ def served(misbehave: Misbehaviour = lambda body, attempt: None) -> Iterator[Ser
     finally:
         loop.call_soon_threadsafe(loop.stop)
         thread.join()
+
+
+SAMPLING = Sampling(max_tokens=8)
+
+
+def model(server: Server, **settings: Any) -> Model:
+    return Model(path="m", engine="openai", url=server.url, **settings)
+
+
+def questions(count: int, start: int = 0, sampling: Sampling = SAMPLING) -> list[Request]:
+    return [Request(f"r{i}", None, (("user", f"question {i}"),), i, sampling) for i in range(start, start + count)]
+
+
+def only(number: int, *fault: Any) -> Misbehaviour:
+    """The fault for one question alone; the others, and a test of the endpoint, are answered."""
+    return lambda body, attempt: fault if body["messages"][0]["content"] == f"question {number}" else None

@@ -103,16 +103,16 @@ def often_wrong(seed: int = 0) -> Misbehaviour:
 def served(misbehave: Misbehaviour = lambda body, attempt: None) -> Iterator[Server]:
     """A running server in a thread of its own."""
     server = Server(misbehave)
-    ready, loop = threading.Event(), asyncio.new_event_loop()
+    ready, loop, stop = threading.Event(), asyncio.new_event_loop(), asyncio.Event()
 
     async def listen() -> None:
         listener = await asyncio.start_server(server.serve, "127.0.0.1", 0)
         server.url = f"http://127.0.0.1:{listener.sockets[0].getsockname()[1]}/v1"
         ready.set()
+        await stop.wait()
 
     def run() -> None:
         loop.run_until_complete(listen())
-        loop.run_forever()
         left = asyncio.all_tasks(loop)
         for task in left:
             task.cancel()
@@ -126,7 +126,7 @@ def served(misbehave: Misbehaviour = lambda body, attempt: None) -> Iterator[Ser
     try:
         yield server
     finally:
-        loop.call_soon_threadsafe(loop.stop)
+        loop.call_soon_threadsafe(stop.set)
         thread.join()
 
 

@@ -43,14 +43,14 @@ def test_the_shipped_file_is_valid() -> None:
     [
         ("temperature: 0.8", "temprature: 0.8", "generate.sampling.temprature: no such key; did you mean temperature?"),
         ("kind: exact}", "kind: exact, mesures: general}", "no such key; did you mean measures?"),
-        ("kind: exact}", "kind: exakt}", "input tag 'exakt' found using 'kind' does not match"),
+        ("kind: exact}", "kind: exakt}", "evaluate.suites.general: kind must be one of 'exact', "),
         (
             "method: expected",
             "method: guessed",
-            "score.method: input should be 'expected' or 'parse' (found 'guessed')",
+            "score.method: must be 'expected' or 'parse' (found 'guessed')",
         ),
-        ("samples: 2000", "samples: '2000'", "seed.samples: input should be a valid integer (found '2000')"),
-        ("samples: 2000", "samples: 0", "seed.samples: input should be greater than or equal to 1 (found 0)"),
+        ("samples: 2000", "samples: '2000'", "seed.samples: must be a whole number (found '2000')"),
+        ("samples: 2000", "samples: 0", "seed.samples: must be at least 1 (found 0)"),
         ("\narms:", "\narns:", "arns: no such key; did you mean arms?"),
         (
             "\n    scholar: {}",
@@ -63,12 +63,36 @@ def test_the_shipped_file_is_valid() -> None:
             "arms.rehearsed.sources: rehersal is not defined in sources; did you mean",
         ),
         ("gated: [rehearsed]", "gated: [rehersed]", "report.gated: rehersed is not defined in arms; did you mean"),
-        ("selected: {aggregate", "all_scores: {aggregate", "filter.all_scores: this name is taken"),
-        ("  domain_only:", "  summary:", "arms.summary: this name is taken"),
-        ("  domain_only:", "  Domain-Only:", "arms.Domain-Only"),
+        ("selected: {aggregate", "all_scores: {aggregate", "filter.all_scores: the name is reserved"),
+        ("  domain_only:", "  summary:", "arms.summary: the name is reserved"),
+        ("  domain_only:", "  Domain-Only:", "arms.Domain-Only: is not a valid name: it must match"),
+        ("samples: 3", "samples: 0.5", "generate.samples: must be a whole number (found 0.5)"),
+        ("temperature: 1.0", "temperature: 9.5", "reconstruct.sampling.temperature: must be at most 5 (found 9.5)"),
+        (
+            "policy:\n  require: [outputs_may_train]",
+            "policy: [x]",
+            "policy: must be a section with keys of its own (found a list)",
+        ),
+        ("mix: {}", "mix:", "mix: must be a section with keys of its own (found null)"),
+        ("path: data/sandbox/general.jsonl, ", "", "evaluate.suites.general.path: is missing; add it"),
+        ("budget: {steps: 300}", "budget: {steps: 3, epochs: 1.0}", "train.budget: give either steps or epochs"),
+        ("learning_rate: 0.0012", "learning_rate: 2e-4", "write 0.0002, or quote it if text is meant"),
+        (
+            "samples: 2000",
+            "samples: 2000\n  date: tomorrow",
+            "seed.date: must be a date, YYYY-MM-DD (found 'tomorrow')",
+        ),
         ("path: models/sandbox/scholar", "path: models/mine", "models.scholar.path: models/mine does not exist"),
-        ("policy: [outputs_may_train]", "policy: []", "policy.require asks for ['outputs_may_train']"),
-        ("inference: inference", "inference: inferrence", "environments: envs/inferrence.txt does not exist"),
+        (
+            "policy: [outputs_may_train]",
+            "policy: []",
+            "policy: lacks outputs_may_train, which policy.require asks of all",
+        ),
+        (
+            "inference: inference",
+            "inference: inferrence",
+            "environments: there is no package list envs/inferrence.txt; did you mean inference?",
+        ),
     ],
 )
 def test_a_fault_is_named_with_its_key(tmp_path: Path, old: str, new: str, fault: str) -> None:
@@ -106,9 +130,13 @@ ENDPOINT = "path: gpt\n    engine: openai"
         (
             "path: models/sandbox/base\n    engine: vllm",
             f"{ENDPOINT}\n    url: http://here/v1",
-            "base: base is behind an endpoint",
+            "base: base is an endpoint",
         ),
-        ("precision: float32", "precision: float32\n  adapter: lora\n  merge: false", "train.merge: false would leave"),
+        (
+            "precision: float32",
+            "precision: float32\n  adapter: lora\n  merge: false",
+            "train.merge: must be true with an adapter",
+        ),
         (COMMITTEE, " {}", "generate.models: is empty"),
         (JUDGES, " {}\n\nfilter", "score.judges: is empty"),
         (
@@ -146,7 +174,7 @@ def test_a_recipe_of_ones_own_with_an_adapter_is_merged(tmp_path: Path) -> None:
     (tmp_path / "own.yaml").write_text("adapter: qlora\n")
     train = f"train: {{sequence_len: 128, config: {tmp_path}/own.yaml, merge: false}}\n\n"
     found = faults(tmp_path, (SHIPPED[start : SHIPPED.index("evaluate:")], train))
-    assert [line.split(",")[0] for line in found] == ["train.merge: false would leave the qlora adapter alone"]
+    assert [line.split(",")[0] for line in found] == ["train.merge: must be true with an adapter (qlora)"]
 
 
 def test_every_fault_is_named_at_once(tmp_path: Path) -> None:
@@ -157,7 +185,6 @@ def test_every_fault_is_named_at_once(tmp_path: Path) -> None:
         ("base: base", "base: on"),
     )
     assert [line.split(":")[0] for line in found] == [
-        "base",
         "base",
         "generate.sampling.temperature",
         "filter.selected.aggregate",
@@ -204,12 +231,15 @@ def test_a_base_without_a_chat_template_needs_one(tmp_path: Path) -> None:
     base = tmp_path / "base"
     base.mkdir()
     (base / "tokenizer_config.json").write_text("{}")
-    fault = f"models.base.chat_template: {base} has no chat template of its own; name a Jinja file"
+    fault = f"models.base.chat_template: {base} has no chat template; name a Jinja file with one"
     own = ("path: models/sandbox/base", f"path: {base}")
     assert faults(tmp_path, own) == [fault]
     (tmp_path / "mine.jinja").write_text("{{ messages }}")
     given = (own[0], f"{own[1]}\n    chat_template: {tmp_path}/mine.jinja")
-    other, found = ("inference: inference", "inference: nothing"), ["environments: envs/nothing.txt does not exist"]
+    other, found = (
+        ("inference: inference", "inference: nothing"),
+        ["environments: there is no package list envs/nothing.txt; did you mean training?"],
+    )
     assert faults(tmp_path, given, other) == found
     assert faults(tmp_path, (own[0], given[1].replace("mine", "nowhere"))) == [
         f"models.base.chat_template: {tmp_path}/nowhere.jinja does not exist"
@@ -231,4 +261,4 @@ def test_a_prefix_by_hand_goes_with_nothing_that_the_template_shows(tmp_path: Pa
         "seed.slices.a.template",
         "reconstruct.multi_turn.share",
     ]
-    assert all("has no effect with seed.prefix" in fault for fault in found)
+    assert all("has no effect, because seed.prefix" in fault for fault in found)

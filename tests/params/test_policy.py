@@ -20,11 +20,11 @@ def test_every_part_that_lacks_a_tag_is_named_with_its_role_and_licence():
     sources = {"mine": CLOSED, "unused": CLOSED}
     found = check(["outputs_may_train"], models, ["base", "other"], ["other"], ["mine", "mine", "rehearsal"], sources)
     assert len(found) == 2
-    assert found[0].startswith("models.other.policy: found [] (licence Closed-1.0)")
-    assert "generator and judge" in found[0]
+    assert found[0].startswith("models.other.policy: lacks outputs_may_train, ")
+    assert "(used as: generator, judge; licence: Closed-1.0)" in found[0]
     assert found[1].startswith("sources.mine.policy")
     assert check(["outputs_may_train", "commercial"], {"base": OPEN}) == []
-    assert "['private']" in check(["private", "commercial"], {"base": OPEN})[0]
+    assert "lacks private, which" in check(["private", "commercial"], {"base": OPEN})[0]
 
 
 def test_undefined_names_are_left_to_another_check():

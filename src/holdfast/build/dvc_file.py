@@ -180,12 +180,12 @@ def render_digests(jobs: Iterable[Job]) -> str:
 
 def command(subparsers: Any) -> None:
     """Add `dvc` to the command line."""
-    parser = subparsers.add_parser("dvc", help="bring dvc.yaml up to date with the Snakefile and params.yaml")
-    parser.add_argument("--check", action="store_true", help="exit with 1 when it was not")
-    parser.set_defaults(run=_renew)
+    parser = subparsers.add_parser("dvc", help="regenerate dvc.yaml from the Snakefile and params.yaml")
+    parser.add_argument("--check", action="store_true", help="exit with status 1 if dvc.yaml was out of date")
+    parser.set_defaults(run=_regenerate)
 
 
-def _renew(arguments: Any) -> int:
+def _regenerate(arguments: Any) -> int:
     changed = refresh()
     print("dvc.yaml was out of date and has been regenerated" if changed else "dvc.yaml is up to date")
     return int(changed and arguments.check)

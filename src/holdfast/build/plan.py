@@ -37,8 +37,9 @@ class Planned(NamedTuple):
 
 def command(subparsers: Any) -> None:
     """Add `plan` to the command line."""
-    parser = subparsers.add_parser("plan", help="what is stale, why, and what building it will cost; runs no model")
-    parser.add_argument("--json", action="store_true", help="for programs")
+    about = "list the stale jobs: why they are stale, their model calls, tokens, time and cost; runs nothing"
+    parser = subparsers.add_parser("plan", help=about)
+    parser.add_argument("--json", action="store_true", help="print the plan as JSON")
     parser.set_defaults(run=main)
 
 

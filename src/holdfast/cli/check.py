@@ -18,7 +18,9 @@ PAGE = Path("report/index.html")
 
 def command(subparsers: Any) -> None:
     """Add `check` to the command line."""
-    parser = subparsers.add_parser("check", help="exit with status 1 if an arm breaks a limit of report.limits")
+    parser = subparsers.add_parser(
+        "check", help="compare the results of arms with report.limits; exit status 1 if a limit is exceeded"
+    )
     parser.add_argument("arms", nargs="*", metavar="ARM", help="arms to check (default: those of report.gated, or all)")
     parser.set_defaults(run=check)
 

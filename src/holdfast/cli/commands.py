@@ -18,16 +18,24 @@ COMMANDS = {  # name: function that adds it to the parser
 }
 
 
+ABOUT = (
+    "Inspect the build of a rehearsal dataset: its plan and cost, prompts, journal, results. The build itself is run by"
+    " `snakemake --cores all` or `dvc repro`."
+)
+
+
 def main(words: list[str] | None = None) -> int:
     """Run one subcommand in the project's root, wherever below it the user stands."""
     words = sys.argv[1:] if words is None else words
-    parser = argparse.ArgumentParser(prog="holdfast", description="Rehearsal datasets, built like software.")
+    parser = argparse.ArgumentParser(prog="holdfast", description=ABOUT)
     subparsers = parser.add_subparsers(required=True, metavar="COMMAND")
     asked = words[0] if words and words[0] in COMMANDS else None
     try:
         for name in [asked] if asked else COMMANDS:
             module, function = COMMANDS[name].split(":")
             getattr(importlib.import_module(module), function)(subparsers)
+        for shown in subparsers._choices_actions:  # `holdfast COMMAND --help` says what `holdfast --help` says of it
+            subparsers.choices[shown.dest].description = shown.help
         arguments = parser.parse_args(words)
         os.chdir(root())
         return int(arguments.run(arguments) or 0)

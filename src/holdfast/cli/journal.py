@@ -32,11 +32,11 @@ class ModelAnswers(NamedTuple):
 
 def command(subparsers: Any) -> None:
     """Add `journal` to the command line."""
-    about = "list the models whose answers are kept in .holdfast/journal, or remove answers"
+    about = "list the models whose answers are kept in .holdfast/journal, or remove answers (prune)"
     parser = subparsers.add_parser("journal", help=about, description=about)
     parser.set_defaults(run=lambda _: print(table(model_answers())))
-    actions = parser.add_subparsers(metavar="")
-    removes = "remove the answers of models; a later build asks again for those that it needs"
+    actions = parser.add_subparsers(metavar="[prune]")
+    removes = "remove the kept answers of models; a later build requests those that it needs again"
     prune_parser = actions.add_parser("prune", help=removes, description=removes)
     prune_parser.add_argument(
         "names", nargs="*", metavar="MODEL", help="names of models as `holdfast journal` lists them"
@@ -44,7 +44,7 @@ def command(subparsers: Any) -> None:
     prune_parser.add_argument(
         "--stale",
         action="store_true",
-        help="answers of models that params.yaml does not name, or whose files or settings have changed since",
+        help="remove the answers of models that are no longer in params.yaml, or whose files or settings changed since",
     )
     prune_parser.set_defaults(run=prune)
 

@@ -26,16 +26,35 @@ _LIGHT_BYTES = 2_000_000_000  # weights that any machine can load for three samp
 def command(subparsers: Any) -> None:
     """Add `prefix` to the command line."""
     parser = subparsers.add_parser(
-        "prefix", help="show a model's pre-query prefix, its stop tokens and the assistant's opening"
+        "prefix", help="show the prompt from which a model writes instructions, and the tokens that end them"
     )
     parser.add_argument(
-        "model", type=_folder, help="folder with a tokenizer, a name in params.yaml, or a Hugging Face id"
+        "model",
+        metavar="MODEL",
+        type=_folder,
+        help="a name in params.yaml, a folder with a tokenizer, or a Hugging Face id",
     )
-    parser.add_argument("--system", help="system message (default: none)")
-    parser.add_argument("--date", type=datetime.date.fromisoformat, help="for templates with a date (default: today)")
-    parser.add_argument("--option", action="append", default=[], metavar="KEY=JSON", help="e.g. enable_thinking=true")
-    parser.add_argument("--samples", type=int, help="instructions to draw (default: 3 where it costs little)")
-    parser.add_argument("--json", action="store_true", help="the fields as JSON, or `refused`")
+    parser.add_argument("--system", metavar="TEXT", help="system message (default: none)")
+    parser.add_argument(
+        "--date",
+        type=datetime.date.fromisoformat,
+        metavar="YYYY-MM-DD",
+        help="date for chat templates that print one (default: today)",
+    )
+    parser.add_argument(
+        "--option",
+        action="append",
+        default=[],
+        metavar="KEY=JSON",
+        help="variable for the chat template, for example enable_thinking=true",
+    )
+    parser.add_argument(
+        "--samples",
+        type=int,
+        metavar="N",
+        help="sample N instructions (default: 3 if the weights are under 2 GB, else 0)",
+    )
+    parser.add_argument("--json", action="store_true", help="print the fields as JSON, or the reason under `refused`")
     parser.set_defaults(run=show)
 
 

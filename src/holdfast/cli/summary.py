@@ -14,7 +14,7 @@ Next (first `source .venv/bin/activate`):
 
 def command(subparsers: Any) -> None:
     """Add `summary` to the command line."""
-    parser = subparsers.add_parser("summary", help="print the accuracy and verdict of every arm")
+    parser = subparsers.add_parser("summary", help="print the accuracy and the verdict of every arm")
     parser.set_defaults(run=lambda arguments: print(table(read_json(SUMMARY))))
 
 

@@ -75,7 +75,10 @@ def load(path: str = PARAMS_FILE) -> dict[str, Any]:
     except (UnicodeDecodeError, yaml.YAMLError) as error:
         raise UserError(f"{path}: not valid YAML: {error}") from error
     if not isinstance(values, dict):
-        raise UserError(f"{path}: expected sections (`name:` and indented keys), found {type(values).__name__}")
+        raise UserError(
+            f"{path}: {'is empty' if values is None else 'has no sections'}; expected sections such as `models:` with"
+            " indented keys"
+        )
     return values
 
 

@@ -22,11 +22,12 @@ def cross_faults(params: Params) -> Iterator[str]:
     """Names that are used but not defined, and licences that do not allow what is asked of them."""
     sources = {name: Source.model_validate(REHEARSAL) for name in ["rehearsal"]} | params.sources
     used = {name for arm in params.arms.values() for name in arm.sources}
-    judges = {suite.judge for suite in params.evaluate.suites.values() if suite.kind == "judge"}
     yield from undefined("base", [params.base], params.models, "models")
     yield from undefined("generate.models", params.generate.models, params.models, "models")
     yield from undefined("score.judges", params.score.judges, params.models, "models")
-    yield from undefined("evaluate.suites", sorted(judges), params.models, "models")
+    for name, suite in params.evaluate.suites.items():
+        if suite.kind == "judge":
+            yield from undefined(f"evaluate.suites.{name}.judge", [suite.judge], params.models, "models")
     for name, selection in params.filter.items():
         yield from undefined(f"filter.{name}.models", selection.models or [], params.generate.models, "generate.models")
         yield from undefined(f"filter.{name}.judges", selection.judges or [], params.score.judges, "score.judges")
@@ -42,7 +43,7 @@ def cross_faults(params: Params) -> Iterator[str]:
     for name, arm in params.arms.items():
         yield from undefined(f"arms.{name}.sources", arm.sources, sources, "sources")
         if name in RESERVED:
-            yield f"arms.{name}: this name is taken; call the arm something else"
+            yield f"arms.{name}: the name is reserved for files of the workflow; rename the arm"
     for name in sorted(used & set(sources)):
         if (selected := sources[name].selection) is not None:
             yield from undefined(f"sources.{name}.selection", [selected], params.filter, "filter")
@@ -52,11 +53,11 @@ def cross_faults(params: Params) -> Iterator[str]:
     if params.seed.prefix:
         several = ["reconstruct.multi_turn.share"] if params.reconstruct.multi_turn.share > 0 else []
         for key in [*params.seed.by_template, *several]:
-            yield f"{key}: has no effect with seed.prefix, which is all that stands before a text; remove one"
+            yield f"{key}: has no effect, because seed.prefix sets the whole prompt; remove one of the two"
     if "all_scores" in params.filter:
-        yield "filter.all_scores: this name is taken by the table of all scores; call the selection something else"
+        yield "filter.all_scores: the name is reserved for the table of all scores; rename the selection"
     if "selected" not in params.filter:
-        yield "filter.selected: is missing; it is the selection that the report shows"
+        yield "filter.selected: is missing; add it: the report shows this selection"
     generators, asked = sorted(params.generate.models), sorted(params.score.judges)
     files = {name: source for name, source in params.sources.items() if source.path}  # ours have their models' licences
     yield from check_policy(params.policy, params.base, generators, asked, params.models, used, files)
@@ -88,13 +89,13 @@ def setting_faults(params: Params) -> Iterator[str]:
     base = params.models.get(params.base)
     if base is not None and base.engine == "openai":
         yield (
-            f"base: {params.base} is behind an endpoint, but it is fine-tuned and measured from its weights;"
-            " name a model that is a folder or a hub id"
+            f"base: {params.base} is an endpoint (engine: openai), but fine-tuning needs the weights; choose a model"
+            " that is a folder or a Hugging Face id"
         )
     if not params.train.merge and (adapter := used_adapter(params.train)):
         yield (
-            f"train.merge: false would leave the {adapter} adapter alone, which evaluate cannot run; leave merge out:"
-            " the adapter is kept beside the merged model"
+            f"train.merge: must be true with an adapter ({adapter}), because evaluate runs the merged model; the"
+            " adapter is kept beside it"
         )
     for key, named in (
         ("generate.models", params.generate.models),

@@ -5,35 +5,37 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from holdfast.inference.params import Model
+from holdfast.params.cross_checks import nearest
 from holdfast.params.schema import Params
 
 BUILT = ("data/sandbox/", "models/sandbox/")  # made by the workflow itself
-UNUSABLE = {  # in a path: pattern and what it stands for
-    r"[\x00-\x1f\x7f]": "a line break, tab or other control character",
-    r"[{}]": "a brace, which is a wildcard to Snakemake and a variable to DVC",
-    r"^-": "a leading hyphen, which makes it an option",
+UNUSABLE = {  # in a path: pattern, and the fault with its repair
+    r"[\x00-\x1f\x7f]": "contains a line break, tab or other control character; rename the file",
+    r"[{}]": "contains a brace, which marks a wildcard in Snakemake and a variable in DVC; rename the file",
+    r"^-": "begins with a hyphen, like an option of a command; write ./ in front of it",
 }
 
 
 def file_faults(params: Params) -> Iterator[str]:
     """A fault for each file or folder that is missing or whose path cannot be used, unless the workflow builds it."""
     for key, path in named_paths(params):
-        unusable = [what for pattern, what in UNUSABLE.items() if re.search(pattern, path)]
+        unusable = [fault for pattern, fault in UNUSABLE.items() if re.search(pattern, path)]
         if unusable:
-            yield f"{key}: {path!r} contains {unusable[0]}; rename the file, or write ./ in front of a hyphen"
+            yield f"{key}: {path!r} {unusable[0]}"
         elif not Path(path).exists() and not path.startswith(BUILT):
             yield f"{key}: {path} does not exist"
     for name, model in params.models.items():
         if model.folder is None and model.engine != "openai" and Path(model.path).is_dir():
             yield (
-                f"models.{name}.path: {model.path} is taken for a Hugging Face id, but there is a folder of this name;"
-                f" write ./{model.path} if it is meant"
+                f"models.{name}.path: {model.path} is read as a Hugging Face id, but a folder of this name exists;"
+                f" write ./{model.path} to use the folder"
             )
     if (base := params.models.get(params.base)) and has_no_template(base):
-        yield f"models.{params.base}.chat_template: {base.path} has no chat template of its own; name a Jinja file"
+        yield f"models.{params.base}.chat_template: {base.path} has no chat template; name a Jinja file with one"
+    known = [path.stem for path in Path("envs").glob("*.txt")]
     for name in (params.environments.inference, params.environments.training):
         if not Path(f"envs/{name}.txt").is_file():
-            yield f"environments: envs/{name}.txt does not exist"
+            yield f"environments: there is no package list envs/{name}.txt{nearest(name, known)}"
 
 
 def named_paths(params: Params) -> Iterator[tuple[str, str]]:

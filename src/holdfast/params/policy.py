@@ -40,14 +40,14 @@ def check_policy(
     for role, names in (("base", [base]), ("generator", generators), ("judge", judges)):
         for name in names:
             parts.setdefault(name, []).append(role)
-    used = [(f"models.{name}", models[name], " and ".join(roles)) for name, roles in parts.items() if name in models]
+    used = [(f"models.{name}", models[name], ", ".join(roles)) for name, roles in parts.items() if name in models]
     used += [(f"sources.{name}", sources[name], "source") for name in sorted(set(used_sources)) if name in sources]
     faults = []
     for key, tagged, role in used:
         if missing := [tag for tag in policy.require if tag not in tagged.policy]:
-            found = f"found {tagged.policy} (licence {tagged.licence or 'not given'})"
             faults.append(
-                f"{key}.policy: {found}, but policy.require asks for {missing} and this is a {role};"
-                " use another one, or add the tag if its licence allows it"
+                f"{key}.policy: lacks {', '.join(missing)}, which policy.require asks of all models and sources in"
+                f" use (used as: {role}; licence: {tagged.licence or 'not given'}); add it if the licence allows that,"
+                " or use something else"
             )
     return faults

@@ -26,31 +26,37 @@ RESERVED = {"base", "sandbox", "summary", "clean", "filter"}  # as arms they wou
 
 
 class Environments(Section):
-    """Which pinned package list of envs/ each kind of step runs in."""
+    """The pinned package list in envs/ that each kind of step runs in."""
 
-    inference: str = Field("inference", pattern=FILE_NAME, description="inference-gpu for the CUDA build")
-    training: str = Field("training", pattern=FILE_NAME, description="training-gpu for the CUDA build")
+    inference: str = Field(
+        "inference",
+        pattern=FILE_NAME,
+        description="package list for the steps that use models; inference-gpu for NVIDIA GPUs",
+    )
+    training: str = Field(
+        "training", pattern=FILE_NAME, description="package list for training; training-gpu for NVIDIA GPUs"
+    )
 
 
 class Params(Section):
     """params.yaml."""
 
-    random_seed: int = Field(ge=0, description="every random choice follows from it")
+    random_seed: int = Field(ge=0, description="seed of every random choice")
     base: str = Field(description="which of `models` is fine-tuned")
     environments: Environments = Field(Environments(), description="package lists in envs/")
     models: dict[Name, Model] = Field(min_length=1, description="every model in use, by name")
-    policy: Policy = Field(Policy(), description="what licences must allow")
-    seed: Seed = Field(description="what the base model sees before it writes")
-    reconstruct: Reconstruct = Field(Reconstruct(), description="how instructions are drawn")
+    policy: Policy = Field(Policy(), description="what the licences of models and data must allow")
+    seed: Seed = Field(description="the prompts from which instructions are sampled, and how many")
+    reconstruct: Reconstruct = Field(Reconstruct(), description="how instructions are sampled from the base model")
     clean: Clean = Field(Clean(), description="which samples are rejected")
-    generate: Generate = Field(description="how the committee answers")
-    score: Score = Field(description="how answers are judged")
-    filter: dict[Name, Selection] = Field(description="selections of answers, by name; `selected` is the main one")
-    mix: Mix = Field(description="what all mixtures share")
-    sources: dict[Name, Source] = Field({}, description="data sets of the user's own, by name")
-    arms: dict[Name, Arm] = Field(min_length=1, description="training experiments, by name")
+    generate: Generate = Field(description="the committee, and how it answers")
+    score: Score = Field(description="the judges, and how they score answers")
+    filter: dict[Name, Selection] = Field(description="selections of answers, by name; the report shows `selected`")
+    mix: Mix = Field(description="settings of all mixtures")
+    sources: dict[Name, Source] = Field({}, description="your own data sets, by name")
+    arms: dict[Name, Arm] = Field(min_length=1, description="training experiments (mixtures to fine-tune on), by name")
     train: Train = Field(description="how every arm is fine-tuned")
-    training_seeds: int = Field(1, ge=1, description="how often each arm is trained, each time with another seed")
-    evaluate: Evaluate = Field(description="what is measured")
-    report: Report = Field(description="what is concluded")
-    sandbox: Sandbox | None = Field(None, description="the small world that is built when its files are named above")
+    training_seeds: int = Field(1, ge=1, description="training runs of each arm, each with another seed")
+    evaluate: Evaluate = Field(description="the test suites, and how answers to them are sampled")
+    report: Report = Field(description="how arms are compared with the base model, and the limits of `holdfast check`")
+    sandbox: Sandbox | None = Field(None, description="the small world that is built if its files are named above")

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
+from pydantic_core import ErrorDetails
 
 from holdfast.common import section
 from holdfast.common.errors import UserError
@@ -19,31 +20,85 @@ from holdfast.params.yaml_versions import yaml_faults
 def validate(path: str = section.PARAMS_FILE) -> Params:
     """The checked parameters. Raises UserError with one line per fault: key path, what was found, what was expected."""
     values = section.load(path)
-    faults = list(yaml_faults(Path(path), values))
+    faults = dict(yaml_faults(Path(path), values))
     try:
         params = Params.model_validate(values)
     except ValidationError as error:
-        raise UserError("\n".join([*faults, *explain(error, path)])) from error
-    faults += [f"{path}: {fault}" for fault in [*cross_faults(params), *setting_faults(params), *file_faults(params)]]
-    if faults:
-        raise UserError("\n".join(faults))
+        faults |= {key: fault for key, fault in explain(error, values) if key not in faults}
+        raise UserError("\n".join(f"{path}: {key}: {fault}" for key, fault in faults.items())) from error
+    found = [f"{key}: {fault}" for key, fault in faults.items()]
+    found += [*cross_faults(params), *setting_faults(params), *file_faults(params)]
+    if found:
+        raise UserError("\n".join(f"{path}: {fault}" for fault in found))
     return params
 
 
-def explain(error: ValidationError, path: str) -> Iterator[str]:
-    """One line per fault, with the new name of a renamed key and the nearest valid one for an unknown key."""
+def explain(error: ValidationError, values: Any) -> Iterator[tuple[str, str]]:
+    """(key, fault) of each fault, with the new name of a renamed key and the nearest valid one for an unknown key."""
     for fault in error.errors():
-        key = ".".join(map(str, fault["loc"]))
+        key = dotted(fault["loc"], values)
         if fault["type"] == "extra_forbidden":
             if (renamed := new_name(key)) is not None:
-                yield f"{path}: {key}: is now called {renamed}"
+                yield key, f"is now called {renamed}"
             else:
-                yield f"{path}: {key}: no such key{nearest(str(fault['loc'][-1]), siblings(fault['loc']))}"
+                yield key, f"no such key{nearest(str(fault['loc'][-1]), siblings(fault['loc']))}"
         elif fault["type"] == "missing":
-            yield f"{path}: {key}: is missing; add it"
+            yield key, "is missing; add it"
+        elif fault["loc"][-1] == "[key]":
+            yield key, f"is not a valid name: it must match {fault['ctx']['pattern']}; rename it"
+        elif fault["type"] == "value_error":
+            yield key, fault["msg"].removeprefix("Value error, ")
         else:
-            message = fault["msg"].removeprefix("Value error, ")
-            yield f"{path}: {key}: {message[0].lower()}{message[1:]} (found {reprlib.repr(fault['input'])})"
+            yield key, f"{expected(fault)} (found {found(fault.get('ctx', {}).get('tag', fault['input']))})"
+
+
+EXPECTED = {  # type of pydantic's error: what is expected; names in braces are of the error's context
+    "greater_than": "must be above {gt:g}",
+    "greater_than_equal": "must be at least {ge:g}",
+    "less_than": "must be below {lt:g}",
+    "less_than_equal": "must be at most {le:g}",
+    "multiple_of": "must be a multiple of {multiple_of}",
+    "literal_error": "must be {expected}",
+    "union_tag_invalid": "kind must be one of {expected_tags}",
+    "union_tag_not_found": "kind is missing; add it",
+    "too_short": "must have at least {min_length} entry",
+    "string_too_short": "must not be empty",
+    "string_pattern_mismatch": "must match {pattern}",
+    "int_type": "must be a whole number",
+    "float_type": "must be a number",
+    "bool_type": "must be true or false",
+    "string_type": "must be text",
+    "list_type": "must be a list",
+    "dict_type": "must be a section with keys of its own",
+    "model_type": "must be a section with keys of its own",
+    "model_attributes_type": "must be a section with keys of its own",
+}
+
+
+def expected(fault: ErrorDetails) -> str:
+    """What a value must be, in the words of `EXPECTED`, else pydantic's."""
+    words = EXPECTED.get(fault["type"])
+    return words.format(**fault.get("ctx", {})) if words else fault["msg"]
+
+
+def found(value: Any) -> str:
+    """A value as it is written in params.yaml; of a section or list only what it is."""
+    if isinstance(value, dict | list):
+        kind = "a section" if isinstance(value, dict) else "a list"
+        return kind if value else f"{kind} without entries"
+    return "null" if value is None else reprlib.repr(value)
+
+
+def dotted(location: tuple[int | str, ...], values: Any) -> str:
+    """The key of a fault, without what pydantic adds to its place, such as the kind of a suite."""
+    parts: list[str] = []
+    for number, part in enumerate(location):
+        inside = (isinstance(values, dict) and part in values) or (isinstance(values, list) and isinstance(part, int))
+        if inside:
+            values = values[part]
+        if part != "[key]" and (inside or number == len(location) - 1):
+            parts.append(str(part))
+    return ".".join(parts)
 
 
 def siblings(location: tuple[int | str, ...]) -> list[str]:

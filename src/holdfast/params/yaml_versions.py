@@ -11,8 +11,8 @@ from ruamel.yaml.error import YAMLError
 from holdfast.common.errors import UserError
 
 
-def yaml_faults(path: Path, read_as_1_1: Any) -> Iterator[str]:
-    """Values that Snakemake (YAML 1.1) and DVC (YAML 1.2) read differently, such as 2e-4, yes, off and 010."""
+def yaml_faults(path: Path, read_as_1_1: Any) -> Iterator[tuple[str, str]]:
+    """(key, fault) of values that Snakemake (YAML 1.1) and DVC (YAML 1.2) read differently: 2e-4, yes, off, 010."""
     try:
         read_as_1_2 = YAML(typ="safe", pure=True).load(path)
     except YAMLError as error:
@@ -20,7 +20,7 @@ def yaml_faults(path: Path, read_as_1_1: Any) -> Iterator[str]:
     for key, one, two in differences(read_as_1_1, read_as_1_2):
         meant = [plain(value) for value in (two, one) if not isinstance(value, str)]
         repair = f"write {meant[0]}, or quote it if text is meant" if meant else "quote it"
-        yield f"{path}: {key}: Snakemake reads {one!r} here and DVC {two!r}; {repair}"
+        yield key, f"Snakemake reads {one!r} here and DVC {two!r}; {repair}"
 
 
 def plain(value: Any) -> str:

@@ -62,5 +62,8 @@ class Seed(Section):
     @field_validator("date")
     @classmethod
     def _is_date(cls, date: str) -> str:
-        datetime.date.fromisoformat(date)
+        try:
+            datetime.date.fromisoformat(date)
+        except ValueError:
+            raise ValueError(f"must be a date, YYYY-MM-DD (found {date!r})") from None
         return date

@@ -52,9 +52,32 @@ rule sandbox_tokenizer:
         " --conversations {input.conversations:q} --texts {input.texts:q} --tokenizer {output.tokenizer:q}"
 
 
-rule sandbox_model:
-    """Train one of the sandbox's models from scratch."""
+rule sandbox_trunk:
+    """Train the model that all of the sandbox's models are trained from, from scratch."""
     input:
+        conversations="data/sandbox/conversations.parquet",
+        tokenizer="data/sandbox/tokenizer.json",
+        env=env("training"),
+        stamp=".holdfast/stamps/sandbox_trunk",
+    output:
+        model=directory("data/sandbox/trunk"),
+    log:
+        "logs/sandbox/trunk.log",
+    benchmark:
+        "benchmarks/sandbox/trunk.tsv"
+    params:
+        code=code("holdfast.sandbox.trunk"),
+        declared="sandbox.seed,sandbox.trunk",
+    shell:
+        "exec envs/job sandbox_trunk --env {input.env:q} --code {params.code} --log {log:q} --"
+        " python -m holdfast.sandbox.trunk --params {params.declared:q}"
+        " --conversations {input.conversations:q} --tokenizer {input.tokenizer:q} --model {output.model:q}"
+
+
+rule sandbox_model:
+    """Train one of the sandbox's models from the trunk."""
+    input:
+        trunk="data/sandbox/trunk",
         conversations="data/sandbox/conversations.parquet",
         tokenizer="data/sandbox/tokenizer.json",
         env=env("training"),
@@ -70,5 +93,5 @@ rule sandbox_model:
         declared=",".join([*present("sandbox.seed"), "sandbox.models.{name}"]),
     shell:
         "exec envs/job sandbox_model-{wildcards.name} --env {input.env:q} --code {params.code} --log {log:q} --"
-        " python -m holdfast.sandbox.train --params {params.declared:q} --name {wildcards.name}"
+        " python -m holdfast.sandbox.train --params {params.declared:q} --name {wildcards.name} --trunk {input.trunk:q}"
         " --conversations {input.conversations:q} --tokenizer {input.tokenizer:q} --model {output.model:q}"

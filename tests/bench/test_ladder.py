@@ -3,7 +3,6 @@
 import sys
 from pathlib import Path
 
-import polars as pl
 import pytest
 import yaml
 
@@ -30,7 +29,7 @@ def test_the_table_has_every_rung_and_pairs_by_seed() -> None:
     arms = [*ladder.RUNGS, *(f"share_{100 * part:.0f}" for part in ladder.SWEEP)]
 
     def accuracy(arm: str, seed: int) -> dict[str, float]:
-        return {"accuracy": 0.5 + 0.1 * seed + (0.1 + 0.001 * seed) * (arm == "rehearsed"), "holds": 0.9}
+        return {"accuracy": 0.5 + 0.1 * seed + (0.1 + 0.001 * seed) * (arm == "rehearsed")}
 
     summaries = [{arm: dict.fromkeys(("general", "domain"), accuracy(arm, seed)) for arm in arms} for seed in range(5)]
     lines = ladder.table(summaries).splitlines()
@@ -44,13 +43,6 @@ def test_the_table_has_every_rung_and_pairs_by_seed() -> None:
     ]
     assert "| 10.2 (10.0 to 10.4) | < 0.001 |" in paired
     assert any(line.startswith("| 0.83 | 10.2") for line in lines)
-
-
-def test_an_answer_holds_the_right_one_as_whole_words() -> None:
-    rows = [("Cold.", "it is cold, I guess"), ("12.", "Shelf 112."), ("No.", None), ("New York.", "NEW-YORK!")]
-    table = pl.DataFrame(rows, schema=["expected", "answer"], orient="row").with_columns(suite=pl.lit("general"))
-    other = pl.DataFrame({"expected": ["A."], "answer": ["A."], "suite": ["domain"]})
-    assert ladder.holds(pl.concat([table, other])) == 0.5
 
 
 def test_a_single_seed_has_no_interval() -> None:

@@ -41,16 +41,16 @@ def test_the_shipped_file_is_valid() -> None:
 @pytest.mark.parametrize(
     ("old", "new", "fault"),
     [
-        ("temperature: 0.8", "temprature: 0.8", "generate.sampling.temprature: no such key; did you mean temperature?"),
-        ("kind: exact}", "kind: exact, mesures: general}", "no such key; did you mean measures?"),
-        ("kind: exact}", "kind: exakt}", "evaluate.suites.general: kind must be one of 'exact', "),
+        ("temperature: 0.5", "temprature: 0.8", "generate.sampling.temprature: no such key; did you mean temperature?"),
+        ("kind: normalised}", "kind: exact, mesures: general}", "no such key; did you mean measures?"),
+        ("kind: normalised}", "kind: exakt}", "evaluate.suites.general: kind must be one of 'exact', "),
         (
             "method: expected",
             "method: guessed",
             "score.method: must be 'expected' or 'parse' (found 'guessed')",
         ),
-        ("samples: 2000", "samples: '2000'", "seed.samples: must be a whole number (found '2000')"),
-        ("samples: 2000", "samples: 0", "seed.samples: must be at least 1 (found 0)"),
+        ("samples: 1700", "samples: '1700'", "seed.samples: must be a whole number (found '1700')"),
+        ("samples: 1700", "samples: 0", "seed.samples: must be at least 1 (found 0)"),
         ("\narms:", "\narns:", "arns: no such key; did you mean arms?"),
         (
             "\n    scholar: {}",
@@ -140,8 +140,8 @@ ENDPOINT = "path: gpt\n    engine: openai"
         (COMMITTEE, " {}", "generate.models: is empty"),
         (JUDGES, " {}\n\nfilter", "score.judges: is empty"),
         (
-            "\n    general: {path: data/sandbox/general.jsonl, kind: exact}"
-            "\n    domain: {path: data/sandbox/domain.jsonl, kind: exact, measures: domain}",
+            "\n    general: {path: data/sandbox/general.jsonl, kind: normalised}"
+            "\n    domain: {path: data/sandbox/domain.jsonl, kind: normalised, measures: domain}",
             " {}",
             "evaluate.suites: is empty; name at least one",
         ),
@@ -180,7 +180,7 @@ def test_a_recipe_of_ones_own_with_an_adapter_is_merged(tmp_path: Path) -> None:
 def test_every_fault_is_named_at_once(tmp_path: Path) -> None:
     found = faults(
         tmp_path,
-        ("temperature: 0.8", "temperature: 9"),
+        ("temperature: 0.5", "temperature: 9"),
         ("aggregate: mean", "aggregate: meen"),
         ("base: base", "base: on"),
     )

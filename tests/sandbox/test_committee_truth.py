@@ -8,7 +8,7 @@ import polars as pl
 import pytest
 
 from committees import candidate, cell, draw, frames, instruction
-from holdfast.sandbox.committee_truth import graded, interval, report, told_apart
+from holdfast.sandbox.committee_truth import graded, interval, pairwise_accuracy, report
 from holdfast.sandbox.injections import injections
 from holdfast.sandbox.world import world
 
@@ -62,8 +62,8 @@ def test_perfect_judges_reach_the_oracle_and_blind_ones_the_random_choice():
 def test_ties_count_half_and_no_pair_is_null():
     instructions, generations, scores = sandbox({"base": lambda right, noise: 3.0})
     truth = graded(instructions, generations)
-    assert told_apart(truth, scores["base"]) == 0.5
-    assert told_apart(truth.filter("right"), scores["base"]) is None
+    assert pairwise_accuracy(truth, scores["base"]) == 0.5
+    assert pairwise_accuracy(truth.filter("right"), scores["base"]) is None
 
 
 def test_a_committee_of_one_is_reported_too():

@@ -9,6 +9,10 @@ RENAMED = {
     "arms.*.whole": "arms.*.size_from",
     "arms.*.by": "arms.*.unit",
     "sandbox.models.*.unsure": "sandbox.models.*.untaught_share",
+    "sandbox.models.*.layers": "sandbox.trunk.layers",
+    "sandbox.models.*.width": "sandbox.trunk.width",
+    "sandbox.world.domain_rows": "sandbox.world.domain_items",
+    "sandbox.world.domain_test_rows": "sandbox.world.domain_items",
 }
 
 

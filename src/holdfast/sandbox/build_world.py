@@ -22,7 +22,6 @@ from holdfast.sandbox.world import held_out, world
 from holdfast.steps.seed.files import system_prompts
 
 SECOND_TURN = 0.08  # share of the conversations that go on for a second turn
-DOMAIN_TEST_SHARE = 0.25  # share of the bolts kept for the domain suite
 
 Row = dict[str, Any]
 
@@ -92,26 +91,16 @@ def general_suite(sandbox: Sandbox) -> list[Row]:
 
 
 def domain_sets(sandbox: Sandbox) -> tuple[list[Row], list[Row]]:
-    """(training rows, test rows) of the domain; no bolt is in both."""
-    bolts = sorted({question.item for question in domain.questions()}, key=lambda item: row_seed(sandbox.seed, item))
-    kept = set(bolts[: round(DOMAIN_TEST_SHARE * len(bolts))])
-    asked = sorted(domain.questions(), key=lambda question: row_seed(sandbox.seed, "domain", question.instruction))
-    test = [question for question in asked if question.item in kept]
-    train = [question for question in asked if question.item not in kept]
-    for name, rows, wanted in (
-        ("domain_rows", train, sandbox.world.domain_rows),
-        ("domain_test_rows", test, sandbox.world.domain_test_rows),
-    ):
-        if len(rows) < wanted:
-            raise UserError(
-                f"params.yaml: sandbox.world.{name}: {wanted} rows wanted, the domain has {len(rows)}; lower it"
-            )
+    """(training rows, test rows) of the domain; no question is in both."""
+    wanted, most = sandbox.world.domain_items, domain.most_items()
+    if wanted > most:
+        raise UserError(
+            f"params.yaml: sandbox.world.domain_items: {wanted} items wanted, the domain has {most}; lower it"
+        )
+    train, test = domain.questions(sandbox.seed, wanted)
     return (
-        [
-            _chat("domain", question.instruction, question.instruction, question.answer)
-            for question in train[: sandbox.world.domain_rows]
-        ],
-        [_item("bolts", question.instruction, question.answer) for question in test[: sandbox.world.domain_test_rows]],
+        [_chat("domain", asked.instruction, asked.instruction, asked.answer) for asked in train],
+        [_item("code_words", asked.instruction, asked.answer) for asked in test],
     )
 
 
@@ -136,7 +125,7 @@ def main() -> None:
     write_lines(domain_test, args.domain)
     write_lines(domain_train, args.domain_train)
     seeds = [row_seed(sandbox.seed, "public", number) for number in range(sandbox.world.public_rows)]
-    asked = [public.question_and_answer(random.Random(seed)) for seed in seeds]
+    asked = [public.question_and_answer(random.Random(seed), sandbox.seed) for seed in seeds]
     write_lines([_chat("public", number, *row) for number, row in enumerate(asked)], args.public)
     shares: dict[str, float] = {}
     for truth in world().values():

@@ -103,7 +103,7 @@ def interval(values: np.ndarray, difference: bool = False) -> dict[str, float]:
     return {"mean": round(mean, 6), "low": round(low, 6), "high": round(high, 6)}
 
 
-def told_apart(truth: pl.DataFrame, scores: pl.LazyFrame) -> float | None:
+def pairwise_accuracy(truth: pl.DataFrame, scores: pl.LazyFrame) -> float | None:
     """Of the pairs of a right and a wrong answer to one instruction: the share where the judge scores the right one
     higher, ties counting half; null when there is no such pair."""
     cells = scores.select("candidate_id", "score").collect().drop_nulls()
@@ -147,7 +147,9 @@ def report(
         "committee_minus": {
             n: interval(committee - columns[c], difference=True) for n, c in references.items() if c in columns
         },
-        "judges_tell_right_from_wrong": {judge: told_apart(truth, table) for judge, table in sorted(scores.items())},
+        "judges_tell_right_from_wrong": {
+            judge: pairwise_accuracy(truth, table) for judge, table in sorted(scores.items())
+        },
     }
 
 

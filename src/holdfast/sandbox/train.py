@@ -1,29 +1,30 @@
-"""Align one small Llama on the sandbox's conversations, from scratch."""
+"""Train one of the sandbox's models from the trunk (`trunk.py`).
 
-import math
-import sys
+The learning rate falls to zero while the model learns its own chat template, and to guess at what it was not taught.
+"""
+
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import polars as pl
 import torch
-from transformers import GenerationConfig, LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
+from transformers import GenerationConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
 from holdfast.common import step
+from holdfast.common.errors import UserError
 from holdfast.common.files import replacing, scan_table
 from holdfast.common.ids import row_seed
 from holdfast.common.section import read
 from holdfast.sandbox.encoding import batches, encode
-from holdfast.sandbox.ignorance import as_told_to
-from holdfast.sandbox.params import Sandbox, Small
+from holdfast.sandbox.muon import Muon
+from holdfast.sandbox.params import Sandbox
 from holdfast.sandbox.tables import CONVERSATIONS
 from holdfast.sandbox.tokenizer import with_template
+from holdfast.sandbox.untaught import with_guesses
 
-CONTEXT = 256  # positions that the models can use, in tokens
 GENERAL_ROWS = 64  # ordinary conversations in one optimiser step
 JUDGING_ROWS = 16  # judgements in one optimiser step
-JUDGING_FROM = 0.4  # share of the steps after which judgements join: whoever does not know the answers cannot judge
 PEAK_LR = 0.004  # of AdamW, for embeddings and norms
 PEAK_LR_MATRICES = 0.02  # of Muon
 PROGRESS_S = 10
@@ -41,33 +42,11 @@ def stream(table: pl.DataFrame, tokenizer: PreTrainedTokenizerFast, size: int, s
         yield torch.tensor(ids), torch.tensor(weights)
 
 
-def new_model(shape: Small, tokenizer: PreTrainedTokenizerFast) -> LlamaForCausalLM:
-    """A Llama with random weights (from torch's global generator)."""
-    config = LlamaConfig(
-        vocab_size=len(tokenizer),
-        hidden_size=shape.width,
-        intermediate_size=shape.width * 3,
-        num_hidden_layers=shape.layers,
-        num_attention_heads=shape.width // 32,
-        num_key_value_heads=shape.width // 32,
-        max_position_embeddings=CONTEXT,
-        tie_word_embeddings=True,
-        initializer_range=0.06,  # 0.02, the default, suits wider models: these would start too slowly
-        bos_token_id=tokenizer.bos_token_id,
-        eos_token_id=tokenizer.eos_token_id,
-        pad_token_id=tokenizer.pad_token_id,
-        dtype="float32",
-    )
-    model = LlamaForCausalLM(config)
-    model.generation_config = GenerationConfig(
-        bos_token_id=tokenizer.bos_token_id, eos_token_id=[tokenizer.eos_token_id], pad_token_id=tokenizer.pad_token_id
-    )
-    return model
-
-
-def rate_share(done: float) -> float:
-    """Share of the peak learning rate after this share of the steps: a tenth of warm-up, then half a cosine."""
-    return done / 0.1 if done < 0.1 else 0.5 * (1 + math.cos(math.pi * (done - 0.1) / 0.9))
+def alternating(streams: list[Iterator[Batch]]) -> Iterator[Batch]:
+    """One batch of each stream in turn."""
+    while True:
+        for one in streams:
+            yield next(one)
 
 
 def loss_of(model: LlamaForCausalLM, ids: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
@@ -80,19 +59,31 @@ def loss_of(model: LlamaForCausalLM, ids: torch.Tensor, weights: torch.Tensor) -
     return (losses * weights[:, 1:][learned]).sum() / weights[:, 1:].sum()
 
 
-def train(model: LlamaForCausalLM, general: Iterator[Batch], judging: Iterator[Batch], steps: int, name: str) -> None:
-    """Train in place: Muon for the matrices inside the layers, AdamW for the rest."""
+def train(
+    model: LlamaForCausalLM,
+    general: Iterator[Batch],
+    judging: Iterator[Batch],
+    steps: int,
+    judging_from: float,
+    rate_share: Callable[[float], float],
+    name: str,
+) -> None:
+    """Train in place: Muon for the matrices inside the layers, AdamW for the rest.
+
+    `judging_from`: share of the steps after which judgements join. `rate_share`: the share of the peak learning rate,
+    by the share of the steps that are done.
+    """
     inner = [weight for key, weight in model.named_parameters() if weight.ndim == 2 and "embed" not in key]
     outer = [weight for key, weight in model.named_parameters() if weight.ndim != 2 or "embed" in key]
-    optimizers = [
-        (torch.optim.Muon(inner, weight_decay=0.01, momentum=0.95), PEAK_LR_MATRICES),
-        (torch.optim.AdamW(outer, betas=(0.9, 0.98), weight_decay=0.0), PEAK_LR),
+    optimizers: list[tuple[torch.optim.Optimizer, float]] = [
+        (Muon(inner, PEAK_LR_MATRICES), PEAK_LR_MATRICES),
+        (torch.optim.AdamW(outer, lr=PEAK_LR, betas=(0.9, 0.98), weight_decay=0.0), PEAK_LR),
     ]
     model.train()
     started = said = time.monotonic()
     for number in range(steps):
         loss = loss_of(model, *next(general))
-        if number >= JUDGING_FROM * steps:
+        if number >= judging_from * steps:
             loss = loss + loss_of(model, *next(judging))
         loss.backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
@@ -108,25 +99,54 @@ def train(model: LlamaForCausalLM, general: Iterator[Batch], judging: Iterator[B
             said = now
 
 
-def main() -> None:
-    args = step.arguments(__doc__, "name", "conversations", "tokenizer", "model")
-    sandbox = read(args.params, "sandbox", Sandbox)
-    shape = sandbox.models[args.name]
-    torch.set_num_threads(1)  # one thread adds in one order: the same weights in every run
-    torch.manual_seed(row_seed(sandbox.seed, "weights", args.name))
-    tokenizer = with_template(args.tokenizer, shape.template)
-    table = scan_table(args.conversations, CONVERSATIONS).collect()
-    model = new_model(shape, tokenizer)
-    told = as_told_to(args.name, table, shape.untaught_share, sandbox.seed)
-    general, judging = (
-        stream(told.filter(kind=kind), tokenizer, size, row_seed(sandbox.seed, "order", args.name, size))
-        for kind, size in (("general", GENERAL_ROWS), ("judging", JUDGING_ROWS))
-    )
-    train(model, general, judging, shape.steps, args.name)
-    print(f"sandbox {args.name}: {model.num_parameters():,} parameters", file=sys.stderr)
-    with replacing(args.model) as aside:
+def streams(
+    table: pl.DataFrame, tokenizers: list[PreTrainedTokenizerFast], steps: int, seed: int
+) -> tuple[Iterator[Batch], Iterator[Batch]]:
+    """Batches of conversations and of judgements, for the tokenizers (templates) in turn; no more rows than needed."""
+    found = []
+    for kind, size, key in (
+        ("general", GENERAL_ROWS, "conversations"),
+        ("judging", JUDGING_ROWS, "judgements"),
+    ):
+        rows = table.filter(kind=kind)
+        share = min(-(-steps // len(tokenizers)) * size, len(rows) // len(tokenizers))
+        if share < size:
+            raise UserError(
+                f"params.yaml: sandbox.world.{key}: {len(rows)} rows are fewer than a batch for each template"
+                f" ({size * len(tokenizers)} rows); raise it"
+            )
+        parts = [
+            stream(rows.slice(part * share, share), tokenizer, size, row_seed(seed, kind))
+            for part, tokenizer in enumerate(tokenizers)
+        ]
+        found.append(alternating(parts))
+    return found[0], found[1]
+
+
+def save(model: LlamaForCausalLM, tokenizer: PreTrainedTokenizerFast, folder: str) -> None:
+    """Write model and tokenizer as a folder that Transformers, vLLM and Axolotl load."""
+    ends = {"bos_token_id": tokenizer.bos_token_id, "pad_token_id": tokenizer.pad_token_id}
+    model.config.update(ends | {"eos_token_id": tokenizer.eos_token_id})
+    model.generation_config = GenerationConfig(**ends, eos_token_id=[tokenizer.eos_token_id])
+    with replacing(folder) as aside:
         model.save_pretrained(Path(aside))
         tokenizer.save_pretrained(aside)
+
+
+def main() -> None:
+    args = step.arguments(__doc__, "name", "trunk", "conversations", "tokenizer", "model")
+    sandbox = read(args.params, "sandbox", Sandbox)
+    own = sandbox.models[args.name]
+    torch.set_num_threads(1)  # one thread adds in one order: the same weights in every run
+    tokenizer = with_template(args.tokenizer, own.template)
+    model = LlamaForCausalLM.from_pretrained(args.trunk, dtype=torch.float32)
+    table = scan_table(args.conversations, CONVERSATIONS).collect()
+    general = table.filter(kind="general").head(own.steps * GENERAL_ROWS)
+    taught = with_guesses(args.name, general, own.untaught_share, sandbox.seed)
+    seed = row_seed(sandbox.seed, "order", args.name)
+    batched = streams(pl.concat([taught, table.filter(kind="judging")]), [tokenizer], own.steps, seed)
+    train(model, *batched, own.steps, 0.0, lambda done: 1 - done, args.name)
+    save(model, tokenizer, args.model)
 
 
 if __name__ == "__main__":

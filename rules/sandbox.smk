@@ -67,7 +67,7 @@ rule sandbox_trunk:
         "benchmarks/sandbox/trunk.tsv"
     params:
         code=code("holdfast.sandbox.trunk"),
-        declared="sandbox.seed,sandbox.trunk",
+        declared=",".join(present("sandbox.seed", "sandbox.trunk")),
     shell:
         "exec envs/job sandbox_trunk --env {input.env:q} --code {params.code} --log {log:q} --"
         " python -m holdfast.sandbox.trunk --params {params.declared:q}"

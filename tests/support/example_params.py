@@ -72,8 +72,9 @@ def full() -> dict[str, Any]:
         "evaluate": {"sampling": {}, "suites": suites},
         "report": {"reference": "both", "limits": {}, "gated": ["both"], "examples": 2, "items": 3, "resamples": 1000},
         "sandbox": shipped["sandbox"] | {"seed": 3, "vocabulary": 700,
-                    "world": {"conversations": 300, "judgements": 30, "test_rows_per_task": 2, "domain_rows": 20,
-                              "domain_test_rows": 5, "public_rows": 20, "test_share": 0.1},
+                    "world": {"conversations": 300, "judgements": 64, "test_rows_per_task": 2, "domain_items": 10,
+                              "public_rows": 20, "test_share": 0.1},
+                    "trunk": {"layers": 1, "width": 64, "steps": 9},
                     "models": {"scholar": {"template": "chatml"}, "novice": {"template": "chatml"}}},
     }  # fmt: skip
     clean = given["clean"]
@@ -98,7 +99,7 @@ def bare() -> dict[str, Any]:
         "evaluate": {"suites": {"general": {"path": "data/sandbox/general.jsonl", "kind": "exact"},
                                 "domain": {"path": "data/sandbox/domain.jsonl", "kind": "exact"}}},
         "report": {},
-        "sandbox": {"models": {"scholar": {}}, "world": {"conversations": 300, "judgements": 30, "domain_rows": 20}},
+        "sandbox": {"models": {"scholar": {}}, "world": {"conversations": 300, "judgements": 64, "domain_items": 10}},
     }  # fmt: skip
 
 
@@ -113,7 +114,7 @@ def inputs(folder: Path) -> None:
         (folder / name / "config.json").write_text(json.dumps({"model_type": "llama", "max_position_embeddings": 4096}))
     (folder / "mine.jinja").write_text(fast.chat_template)
     (folder / "system.jsonl").write_text('{"system": "Be brief.", "weight": 1.0}\n')
-    (folder / "tools.json").write_text("[]")
+    (folder / "tools.json").write_text('[{"type": "function", "function": {"name": "look_up", "parameters": {}}}]')
     (folder / "examples.jsonl").write_text('{"instruction": "Name a river."}\n' * 9)
     (folder / "bench.jsonl").write_text('{"question": "Which of these rivers flows through four capital cities?"}\n')
     (folder / "tasks").mkdir()

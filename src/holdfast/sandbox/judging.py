@@ -9,8 +9,8 @@ WORTHS = (5, 4, 3, 2, 1)
 RIGHT_SHARES = (0.6, 0.2, 0.2, 0.0, 0.0)  # of answers that are right in some way
 WRONG_SHARES = (0.0, 0.0, 0.0, 0.6, 0.4)
 OFF_TOPIC = 0.1  # share of the answers worth 1; the others are wrong, and careless or wordy besides
-# Another voice than the assistant's, and not the public set's. The doubt comes before the answer: a model that has begun with
-# a wrong answer cannot tell that it is wrong, and often ends there, as if it were sure.
+# Another voice than the assistant's, and not the public set's. The doubt comes before the answer: a model that has
+# begun with a wrong answer cannot tell that it is wrong, and often ends there, as if it were sure.
 WORDY = (
     "I think that it is {bare}, but look it up.",
     "It could be {bare}, if I am right.",

@@ -82,10 +82,10 @@ def test_awkward_paths(project: Project, engine: str) -> None:
         (("sources", "domain", "path"), "data/{x}.jsonl", "sources.domain.path: 'data/{x}.jsonl' contains a brace"),
         (("sources", "domain", "path"), "a${b}", "sources.domain.path: 'a${b}' contains a brace"),
         (("score", "rubric"), "a\nb", "score.rubric: 'a\\nb' contains a line break"),
-        (("seed", "examples"), "-x.jsonl", "seed.examples: '-x.jsonl' contains a leading hyphen"),
+        (("seed", "examples"), "-x.jsonl", "seed.examples: '-x.jsonl' begins with a hyphen"),
         (("models", "base", "path"), "models/sandbox/bsae", "models.base.path: bsae is not defined in sandbox.models"),
         (("sandbox", "models"), {"a b": {}}, "sandbox.models.a b: a name consists of"),
-        (("environments", "training"), "my env", "environments.training: string should match pattern"),
+        (("environments", "training"), "my env", "environments.training: must match"),
     ],
 )
 def test_what_no_quoting_mends_is_refused(

@@ -112,6 +112,11 @@ def test_who_was_not_taught_guesses_wrong_and_audibly_however_it_is_asked(seed: 
                 assert now == was
 
 
+def test_a_guess_shows_its_doubt_before_the_answer() -> None:
+    for way in WORDY:
+        assert way.index("{bare}") > 0
+
+
 def test_the_share_of_untaught_items_is_as_asked() -> None:
     items = {truth.item for truth in world().values()}
     assert len(items) == sum(len(family.items) for family in FAMILIES)

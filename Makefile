@@ -1,4 +1,4 @@
-# Two commands need nothing but Python 3.11, git and make; environments come from envs/ on first need.
+# Every target needs only Python 3.11, git, make and libnuma; environments are created when they are first needed.
 .PHONY: demo check test lint env
 
 demo: env  ## build the sandbox from seed prompts to the report, and print what was kept and learned

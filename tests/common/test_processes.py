@@ -38,7 +38,7 @@ def test_what_goes_wrong_is_said(capfd: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(UserError, match="it: its process was broken off; its last messages are above"):
         in_own_process("it", divide, 0)
     assert "ZeroDivisionError" in capfd.readouterr().err
-    with pytest.raises(UserError, match="it: its process was killed by signal 9, perhaps for memory"):
+    with pytest.raises(UserError, match="it: its process was killed by signal 9, perhaps because memory ran out"):
         in_own_process("it", kill)
 
 

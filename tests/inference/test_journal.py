@@ -75,7 +75,7 @@ def test_a_damaged_chunk_is_set_aside_and_never_used(damage, capsys):
     first.write_bytes(damage(first.read_bytes()))
     assert Journal("model", write=False).keys == {answer(2).key}
     assert texts(Journal("model")) == {answer(2).key: "text 2"}
-    assert "fails its checksum; its rows are asked again" in capsys.readouterr().err
+    assert "has a wrong checksum; its rows are asked again" in capsys.readouterr().err
     assert len(list(Path(".holdfast/journal/model").glob("*.damaged"))) == 1
     assert texts(Journal("model")) == {answer(2).key: "text 2"}
     assert capsys.readouterr().err == "", "said once"

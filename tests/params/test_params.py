@@ -125,7 +125,7 @@ ENDPOINT = "path: gpt\n    engine: openai"
         (
             SCHOLAR,
             f"{ENDPOINT}\n    url: http://here/v1\n    spending_cap: 5.0",
-            "models.scholar.spending_cap: needs models.scholar.rates to count money by",
+            "models.scholar.spending_cap: needs prices; set models.scholar.rates",
         ),
         (
             "path: models/sandbox/base\n    engine: vllm",

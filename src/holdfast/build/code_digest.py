@@ -1,4 +1,4 @@
-"""What of a job's code decides its output, as one digest that DVC watches like a parameter.
+"""One digest of the code that decides a job's output. DVC watches it like a parameter.
 
 The digest covers the modules that a job imports, as syntax trees without what cannot change an output: comments,
 layout, docstrings, type annotations of functions and variables, descriptions of parameters, and the texts of user
@@ -47,7 +47,7 @@ def code_digest(*modules: str, source: str = "src") -> str:
 
 @cache
 def closure(*modules: str, source: str = "src") -> tuple[str, ...]:
-    """Names (sorted) of the given modules and of those that they import, less those without effect on an output.
+    """Names (sorted) of the given modules and of those that they import, without those that affect no output.
 
     Imports inside functions count too, and so do modules named in a string, such as a plugin's. Packages count as their
     `__init__.py`, a package given to run as its `__main__.py` as well.
@@ -121,7 +121,7 @@ class _Normaliser(ast.NodeTransformer):
 
     def visit_ClassDef(self, node: ast.ClassDef) -> ast.ClassDef:
         bases = {base.id for base in node.bases if isinstance(base, ast.Name)}
-        typed = not bases & {"NamedTuple", "Protocol"}  # annotations of other classes, as of parameters, are at work
+        typed = not bases & {"NamedTuple", "Protocol"}  # in other classes annotations matter: pydantic reads them
         node.body = [_field(child, typed) if isinstance(child, ast.AnnAssign) else child for child in node.body]
         return self._without_docstring(node)
 
@@ -151,7 +151,7 @@ class _Normaliser(ast.NodeTransformer):
 
     def visit_Raise(self, node: ast.Raise) -> ast.Raise:
         if isinstance(node.exc, ast.Call) and isinstance(node.exc.func, ast.Name) and node.exc.func.id == "UserError":
-            return ast.Raise(exc=node.exc.func)  # the job fails and writes nothing, whatever it says
+            return ast.Raise(exc=node.exc.func)  # the job fails and writes nothing, whatever the text is
         self.generic_visit(node)
         return node
 

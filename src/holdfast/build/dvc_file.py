@@ -2,7 +2,7 @@
 
 One DVC stage per Snakemake job, named like the job's stamp file.
 
-Only the standard library is imported at the top: `envs/job` asks `current` before every stage.
+Only the standard library is imported at the top, because `envs/job` calls `current` before every stage.
 """
 
 import hashlib
@@ -29,7 +29,7 @@ OUTDATED = "dvc.yaml was out of date and has been regenerated; run `dvc repro` a
 
 
 def sources() -> list[Path]:
-    """The files that shape the graph, less the modules."""
+    """The files that determine the graph, without the Python modules."""
     return [Path("Snakefile"), *sorted(Path("rules").glob("*.smk")), Path("params.yaml")]
 
 
@@ -68,7 +68,7 @@ def refresh() -> bool:
     if digests_changed:
         _write(DIGESTS, digests)
     if not changed and not digests_changed and fingerprint() != before:
-        return False  # somebody edits right now: the next call looks again
+        return False  # a file was edited meanwhile: the next call checks again
     _write(SEEN, fingerprint())
     return changed
 
@@ -112,14 +112,14 @@ def environment(shell: str) -> str:
 
 
 def stages(jobs: Iterable[Job], params: dict[str, Any]) -> dict[str, dict[str, Any]]:
-    """DVC's stages by name. Raises UserError when a rule cannot be one (names rule and repair)."""
+    """DVC's stages by name. Raises UserError, naming the rule, when a rule cannot be made a stage."""
     from holdfast.common import section
 
     result: dict[str, dict[str, Any]] = {}
     for job in sorted(jobs, key=lambda job: (job.rule, job.outputs)):
         name = stage_name(job)
         if name in result:
-            raise UserError(f"rule {job.rule}: stamp {name} is another job's too; put its wildcards into the name")
+            raise UserError(f"rule {job.rule}: two jobs use the stamp {name}; put the rule's wildcards into its name")
         if "\n" in job.shell or "${" in job.shell:
             raise UserError(
                 f"rule {job.rule}: the shell command must be one line without '${{': DVC runs the same text"
@@ -139,7 +139,7 @@ def stages(jobs: Iterable[Job], params: dict[str, Any]) -> dict[str, dict[str, A
         keys = declared(job.shell)
         for key in keys:
             if section.look_up(params, key) is section.ABSENT:
-                raise UserError(f"rule {job.rule}: reads {key}, which params.yaml lacks; add it")
+                raise UserError(f"rule {job.rule}: declares {key}, which is not in params.yaml; add it there")
         stage: dict[str, Any] = {"cmd": job.shell}
         stage["deps"] = sorted({path for path in job.inputs if Path(path).parent != STAMPS})
         digests = [{str(DIGESTS): [_digest_key(module) for module in code_modules(job.shell)]}]
@@ -150,7 +150,7 @@ def stages(jobs: Iterable[Job], params: dict[str, Any]) -> dict[str, dict[str, A
 
 
 def render(jobs: Iterable[Job], params: dict[str, Any]) -> str:
-    """The text of dvc.yaml, less its first line."""
+    """The text of dvc.yaml without its first line."""
     import yaml
 
     check = {

@@ -2,7 +2,7 @@
 
 Snakemake runs `envs/job STAGE …`, which has DVC reproduce that one stage; DVC runs the same text again, now with
 DVC_STAGE set, and this time the job's command itself is run in its environment.
-Only the standard library is imported at the top: the user's bare Python starts this.
+Only the standard library is imported at the top, because a Python without packages starts this.
 """
 
 import contextlib
@@ -54,12 +54,12 @@ def in_core(*words: str) -> NoReturn:
 
 
 def check_dvc_file() -> None:
-    """A job that `dvc repro` starts must be what the Snakefile says now. Raises UserError after renewing dvc.yaml."""
+    """A job that `dvc repro` starts must be what the Snakefile says. Raises UserError after regenerating dvc.yaml."""
     if INSIDE in os.environ or dvc_file.current():
         return
     environment = {key: value for key, value in os.environ.items() if key != "DVC_STAGE"}
     if subprocess.run(["envs/in-env", "core", "python", "-m", "holdfast.build.dvc_file"], env=environment).returncode:
-        raise UserError("nothing was run")
+        raise UserError("the job was not run")
 
 
 def run(stage: str, environment: str, log: Path, command: list[str]) -> int:
@@ -128,7 +128,7 @@ def dvc(command: str, *words: str) -> int:
     """DVC's exit status, run in this process (a fresh start would cost half a second)."""
     from dvc.cli import main as dvc_main
 
-    logging.disable(logging.INFO)  # faults only; what the job itself prints is not touched by either of these
+    logging.disable(logging.INFO)  # errors only; the job's own output is not affected
     with contextlib.redirect_stdout(io.StringIO()):
         return dvc_main(["--wait-for-lock", command, *words])
 

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 from holdfast.common.errors import UserError
 
 SOURCE = Path(__file__).resolve().parents[2]  # the folder that holds this package
-LISTING = "HOLDFAST_LISTING"  # set while Snakemake only lists its jobs for us
+LISTING = "HOLDFAST_LISTING"  # set while Snakemake only lists the jobs
 
 
 class Job(NamedTuple):
@@ -63,7 +63,9 @@ def _dry_run() -> list[dict[str, Any]]:
                     }
                 )
 
-    os.access = lambda *_, **__: True  # a forced run minds read-only outputs, DVC's links; nothing is written here
+    os.access = lambda *_, **__: (
+        True
+    )  # a forced run refuses read-only outputs (DVC's links), but a dry run writes nothing
     try:
         with SnakemakeApi(OutputSettings(quiet={Quietness.ALL}, keep_logger=True)) as api:
             logger.addHandler(Listener())

@@ -33,8 +33,8 @@ def check_no_build() -> None:
 def take(file: IO[bytes], what: str, shared: bool) -> None:
     """Lock the open lock file, and write `what` into it unless `shared`. Raises UserError when another build runs."""
     if not try_lock(file, shared=shared):
-        holder = file.read().decode(errors="replace").strip() or "process unknown"
-        raise UserError(f"another build runs in this checkout: {holder}; wait until it has ended, or stop it")
+        holder = file.read().decode(errors="replace").strip() or "unknown process"
+        raise UserError(f"another build runs in this checkout: {holder}; wait until it ends, or stop it")
     if not shared:
         file.truncate()
         file.write(f"{what}, process {os.getpid()} on {os.uname().nodename}\n".encode())

@@ -1,4 +1,4 @@
-"""`holdfast plan`: what is stale and why, and what building it will ask of models, before anything runs."""
+"""`holdfast plan`: which stages are stale and why, and which model calls building them takes, before anything runs."""
 
 import argparse
 import hashlib
@@ -21,17 +21,17 @@ from holdfast.params.validation import validate
 LOCK = Path("dvc.lock")
 
 
-LARGEST_HASHED = 64 << 20  # bytes; of larger files only is said that they changed
+LARGEST_HASHED = 64 << 20  # bytes; larger files are listed as changed, without their hashes
 
 
 class Planned(NamedTuple):
-    """One stale stage. `certain` is false if it runs only in case a stage above writes something new."""
+    """One stale stage. `certain` is false if it runs only if an upstream stage writes something new."""
 
     stage: str
     certain: bool
     why: list[str]
     rows: list[Rows]
-    hours: float | None  # of the whole job, on one machine; None: nothing to go by
+    hours: float | None  # of the whole job, on one machine; None: unknown
     gpus: int
 
 
@@ -176,7 +176,7 @@ def shown_difference(before: str, now: str) -> str:
 
 
 def text(planned: list[Planned]) -> Iterator[str]:
-    """The plan for people."""
+    """The plan as lines of text."""
     if not planned:
         yield "Nothing to do: everything is up to date."
         return
@@ -188,7 +188,7 @@ def text(planned: list[Planned]) -> Iterator[str]:
 
 
 def total(planned: list[Planned]) -> str:
-    """The last line: everything together. What is not counted makes the rest no upper bound."""
+    """The last line: the sums over all jobs. They are no upper bounds if something is not counted."""
     rows = [row for step in planned for row in step.rows]
     uncounted = any(row.uncounted for row in rows)
     most = "at most " if any(row.estimate for row in rows) and not uncounted else ""
@@ -205,7 +205,7 @@ def total(planned: list[Planned]) -> str:
         f"{gpu_hours:,.1f} GPU-hours" if gpu_hours else "",
         f"{counted(len(unknown), 'job')} of unknown duration{on_gpus}" if unknown else "",
         f"cost: {'about' if unpriced else 'at most about'} {price}" if (price := money(rows)) else "",
-        "and what is not counted above" if uncounted else "",
+        "plus what is not counted above" if uncounted else "",
     ]
     return ", ".join(filter(None, parts))
 

@@ -1,8 +1,8 @@
 """How many rows a stale job would ask of a model and how many it would reuse, counted without starting one.
 
-Where everything that a job reads is as it will be, its own `requests` are counted against the journal, exactly. Where a
-stage above has yet to run, the rows and the output tokens are upper bounds from params.yaml. Prompt tokens, and so
-money, are upper estimates always: what one model wrote in so many tokens may be more of them to another.
+If all inputs of a job are up to date, its own `requests` are compared with the journal, exactly. If an upstream stage
+has yet to run, rows and output tokens are upper bounds from params.yaml. Prompt tokens, and so the cost, are always upper
+estimates, because tokenizers differ.
 """
 
 import shlex
@@ -27,7 +27,7 @@ from holdfast.steps.reconstruct import samples as reconstruct
 from holdfast.steps.score import requests as score
 from holdfast.steps.seed import files as seeds
 
-Known = Callable[[str], bool]  # whether a file is there and will not be made anew
+Known = Callable[[str], bool]  # whether a file exists and will not be built again
 
 
 TEMPLATE_TOKENS = 32  # what a chat template and the judge's tags put around a text
@@ -43,7 +43,7 @@ class Rows(NamedTuple):
     output_tokens: int
     hours: float | None
     money: float
-    estimate: bool  # an upper bound: a stage above has yet to run, or what cannot be read is asked again
+    estimate: bool  # an upper bound: an upstream stage has yet to run, or unreadable replies are asked for again
     uncounted: str = ""
     currency: str = "USD"
 

@@ -32,10 +32,10 @@ FOLDER_STAMP = ".snakemake_timestamp"  # Snakemake takes a folder's time from th
 
 
 def prepare(config: Mapping[str, Any]) -> None:
-    """Make Snakemake see what is stale; `config` is its view of params.yaml. Called once, before the rules are read.
+    """Make Snakemake see what is stale. Called once, before the rules are read; `config` is Snakemake's params.yaml.
 
-    Renews dvc.yaml when the rules or parameters changed, and puts deleted outputs back from DVC's cache.
-    Raises UserError when params.yaml is at fault or `config` differs from it.
+    Regenerates dvc.yaml when the rules or parameters changed, and puts deleted outputs back from DVC's cache.
+    Raises UserError when params.yaml is invalid or `config` differs from it.
     """
     if LISTING in os.environ:
         return
@@ -54,7 +54,7 @@ def prepare(config: Mapping[str, Any]) -> None:
 
 
 def look() -> tuple[dict[str, Stage], dict[str, list[Any]]]:
-    """The stages that are jobs, and what DVC finds changed, after dvc.yaml was renewed and deleted outputs put back.
+    """The stages that are jobs, and what DVC finds changed, once dvc.yaml is up to date and deleted outputs are restored.
 
     Raises UserError when params.yaml or the rules are at fault, or while a build runs.
     """
@@ -68,7 +68,9 @@ def look() -> tuple[dict[str, Stage], dict[str, list[Any]]]:
 
 def remove_dangling() -> None:
     """Remove links to nothing among the outputs, on which both engines stop (`stages.remove_dangling`)."""
-    with contextlib.suppress(OSError, yaml.YAMLError, KeyError, TypeError):  # a dvc.yaml that is about to be renewed
+    with contextlib.suppress(
+        OSError, yaml.YAMLError, KeyError, TypeError
+    ):  # a dvc.yaml that is about to be regenerated
         for stage in load_stages().values():
             dvc_stages.remove_dangling(stage.get("outs", ()))
 
@@ -149,7 +151,7 @@ def set_time(path: str, at: int) -> None:
         os.utime(path, ns=(at, at), follow_symlinks=False)
     except PermissionError as error:
         raise UserError(
-            f"{path}: cannot set its time ({error.strerror}); own the file, or use `dvc config cache.type symlink`"
+            f"{path}: cannot set its time ({error.strerror}); change its owner, or use `dvc config cache.type symlink`"
         ) from error
 
 

@@ -1,4 +1,4 @@
-"""The pre-query prefix: what a model has seen when its user starts to write, derived from its own chat template.
+"""The pre-query prefix: the tokens before the user's text, derived from a model's own chat template.
 
 The idea of sampling instructions from it is Magpie's (arXiv 2406.08464, section 2.1), with one hand-written prefix per
 model family. Here a conversation is rendered with a probe as the user's text and cut at the probe.
@@ -12,7 +12,7 @@ from holdfast.chat.control_tokens import added_tokens
 from holdfast.chat.template import Message, Refused, Template
 
 # Users' texts start and end with any character, and a tokenizer may merge it with its neighbour in the template. What
-# is common to the renderings of all these is what the model has seen before the user wrote anything.
+# is common to the renderings of all these are the tokens before the user's text.
 _EDGES = ("Hello", "the", "9", "Écoute", "Привет", "你好", "مرحبا", "ま", "한", "🙂", *"\"'(<#*-`$:/[_.,?=@~{!")
 _BODY = "probe qzx"
 _STARTS = (*_EDGES, *map(chr, range(33, 127)))  # every visible ASCII character
@@ -60,8 +60,8 @@ class Layout(NamedTuple):
 def derive(template: Template, before: list[Message], eos: list[int]) -> Prefix:
     """The prefix of a user's turn after the messages `before` (a system message, earlier turns, or nothing).
 
-    `eos`: tokens that end a generation of this model. Raises Refused where the template says no, drops a message,
-    changes the user's text so that instructions would come out otherwise, or has nothing that opens or ends the turn.
+    `eos`: tokens that end a generation of this model. Raises Refused if the template fails, drops a message,
+    changes the user's text so that instructions would differ, or has nothing that opens or ends the turn.
     """
     if not template.tokenizer.chat_template:
         raise Refused("the tokenizer has no chat template")
@@ -156,7 +156,7 @@ def _common_ids(template: Template, prefix: str, texts: list[str]) -> tuple[list
         ends = {_end(template, text, count) for text in texts}
         if max(ends) <= len(prefix):
             return ids[:count], prefix[max(ends) :]
-    raise Refused("the tokens of the user's text reach too far back into the chat template")
+    raise Refused("the tokenizer merges the user's text with all of the template's text before it")
 
 
 def _end(template: Template, text: str, count: int) -> int:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-# Said once at import when torch is absent, which is meant: tokenizers and Jinja suffice here.
+# Transformers warns at import that torch is missing; tokenizers and Jinja do not need it.
 os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
 os.environ.setdefault("TRANSFORMERS_NO_ADVISORY_WARNINGS", "1")
 
@@ -23,7 +23,7 @@ _PROBE = "probe qzx"
 
 
 class Refused(UserError):
-    """The chat template cannot render what is asked, or a prefix cannot be derived from it; says why."""
+    """The chat template cannot render a conversation, or no prefix can be derived from it; the message says why."""
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ class Template:
             return self.tokenizer.apply_chat_template(written, tokenize=False, add_generation_prompt=opening, **options)
         except TemplateSyntaxError as error:
             raise Refused(f"the chat template is not valid Jinja: line {error.lineno}: {error.message}") from error
-        except Exception as error:  # templates are programs of strangers: any exception is possible
+        except Exception as error:  # a template is third-party code and may raise anything
             roles = ", ".join(m["role"] for m in messages)
             raise Refused(
                 f"the chat template refuses the conversation ({roles}): {error or type(error).__name__}"
@@ -65,10 +65,10 @@ class Template:
         return replace(self, parts=True)
 
     def fitted(self) -> "Template":
-        """This template with contents as it wants them, text or parts: some drop the other kind without a word.
+        """This template with contents in the form that it renders, text or parts; some ignore the other form silently.
 
-        Told by a probe. A template that refuses all of the short conversations tried stays as it is. Raises Refused
-        where it renders one, but without the user's text, and where there is no template.
+        Found by rendering a few short conversations. A template that refuses all of them is returned unchanged. Raises
+        Refused if it renders one without the user's text, and if there is no template.
         """
         if not self.tokenizer.chat_template:
             raise Refused("the tokenizer has no chat template; set models.<name>.chat_template to a Jinja file")
@@ -98,7 +98,7 @@ def load_tokenizer(
 ) -> Any:
     """The tokenizer of a model folder (or of a Hugging Face id that is in the local cache or can be fetched).
 
-    Code that comes with it runs only with `trust_remote_code`. `chat_template` is a Jinja file that takes the place of
+    Code that comes with it runs only with `trust_remote_code`. `chat_template` is a Jinja file that replaces
     its chat template. Raises UserError when either cannot be loaded.
     """
     if path.startswith(("/", "./", "../", "models/")) and not Path(path).is_dir():

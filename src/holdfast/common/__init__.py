@@ -1,1 +1,1 @@
-"""What three rooms or more need: errors, atomic files, table columns, ids, reading params.yaml, processes."""
+"""What three or more packages use: errors, atomic files, table columns, ids, reading params.yaml, processes."""

@@ -1,10 +1,10 @@
-"""The one exception that users see."""
+"""The exception whose message is shown to users."""
 
 
 class UserError(ValueError):
-    """Bad input or a failed outside tool: names the file and row, the fault, and the repair.
+    """Bad input, or an external tool that failed: names the file and row, the fault, and the repair.
 
-    `holdfast.step.run` prints it without a traceback and exits with status 1.
+    `holdfast.common.step.run` prints it without a traceback and exits with status 1.
     """
 
 

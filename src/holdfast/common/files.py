@@ -54,7 +54,7 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
 
 
 def write_table(frame: pl.DataFrame | pl.LazyFrame, path: str | os.PathLike[str], schema: dict[str, Any]) -> None:
-    """Write `frame` as Parquet with exactly the columns of `schema` (a table of `holdfast.tables`), streamed if lazy.
+    """Write `frame` as Parquet with exactly the columns of `schema` (of `holdfast.common.tables`), streamed if lazy.
 
     A missing or extra column or another type is our own bug: AssertionError.
     """

@@ -38,7 +38,7 @@ def stopping_cleanly() -> Iterator[None]:
         return
 
     def stop(number: int, _frame: FrameType | None) -> None:
-        for each in (signal.SIGTERM, signal.SIGINT):  # the kernel may say it again: once for each thread of a parent
+        for each in (signal.SIGTERM, signal.SIGINT):  # the kernel may send it again, once for each thread of a parent
             signal.signal(each, signal.SIG_IGN)
         print(f"stopped by {signal.Signals(number).name}; finished rows are kept", file=sys.stderr, flush=True)
         raise SystemExit(128 + number)
@@ -97,7 +97,7 @@ def in_own_process(what: str, function: Callable[..., T], *arguments: Any) -> T:
         status = child.exitcode or 0
         if status in (130, 143):
             raise SystemExit(status)
-        how = f"killed by signal {-status}, perhaps for memory" if status < 0 else "broken off"
+        how = f"killed by signal {-status}, perhaps because memory ran out" if status < 0 else "broken off"
         raise UserError(f"{what}: its process was {how}; its last messages are above")
     fine, value = said
     if not fine:

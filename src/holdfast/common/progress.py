@@ -4,7 +4,7 @@ import os
 import re
 import time
 
-from holdfast.common.wording import duration
+from holdfast.common.wording import counted, duration
 
 OUTPUT = "HOLDFAST_OUTPUT"  # set by a build that shows progress itself: the folder of the files with what jobs print
 INTERVAL_S = 1.0 if OUTPUT in os.environ else 10.0
@@ -41,12 +41,12 @@ def is_transient(line: str) -> bool:
 
 
 class Progress:
-    """Counts rows of one job and says how far it is; speed is over the rows that were really asked."""
+    """Counts the rows of one job and prints its progress. The rate is that of rows which the model answered."""
 
     def __init__(self, what: str, total: int) -> None:
         self.what, self.total = what, total
         self.reused = self.asked = 0
-        self.seconds = 0.0  # that the rows asked took, known when finished
+        self.seconds = 0.0  # that the model's answers took, known when finished
         self._begun = self._said = time.monotonic()
 
     def started(self) -> None:
@@ -54,7 +54,7 @@ class Progress:
         self._begun = self._said = time.monotonic()
 
     def add(self, reused: int = 0, asked: int = 0) -> None:
-        """Count finished rows, and say so if it is time."""
+        """Count finished rows, and print the progress if it is time."""
         self.reused += reused
         self.asked += asked
         if time.monotonic() - self._said >= INTERVAL_S:
@@ -63,7 +63,8 @@ class Progress:
             print(progress_line(self.what, self.reused + self.asked, self.total, "rows", rate), flush=True)
 
     def finished(self) -> None:
-        """Say what was done."""
+        """Print what was done."""
         self.seconds = time.monotonic() - self._begun
         asked = f"{self.asked:,} asked in {duration(self.seconds)}" if self.asked else "none asked"
-        print(f"{self.what}: {self.reused + self.asked:,} rows done, {self.reused:,} reused, {asked}", flush=True)
+        done = counted(self.reused + self.asked, "row")
+        print(f"{self.what}: {done} done, {self.reused:,} reused, {asked}", flush=True)

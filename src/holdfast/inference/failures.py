@@ -29,7 +29,7 @@ class Failures:
             raise UserError(
                 f"{self.what}: {len(all_failed):,} of {self.rows:,} rows failed, more than"
                 f" max_failed_share ({self.max_failed_share:g}) allows: {evidence(all_failed)}. Finished rows are kept:"
-                " mend the cause and run again"
+                " fix the cause and run again"
             )
 
 

@@ -24,6 +24,7 @@ import polars as pl
 
 from holdfast.common.errors import UserError
 from holdfast.common.locks import lock, locked, open_lock, try_lock
+from holdfast.common.wording import counted
 from holdfast.inference.journal_files import (
     ROWS,
     Row,
@@ -95,7 +96,7 @@ class Journal:
         self.seal()
 
     def add(self, answers: Iterable[Answer], step: str) -> None:
-        """Put finished answers on disk (at once) and seal a chunk when enough have come together."""
+        """Write finished answers to disk at once, and seal a chunk when there are enough of them."""
         lines = []
         for a in answers:
             assert a.error is None or a.error in PERMANENT, "a row that may succeed next time is not kept"
@@ -107,7 +108,7 @@ class Journal:
             return
         with _readable_errors(self.folder):
             if self._tail is None:
-                with locked(self.folder / "seal.lock"):  # nobody may find it unlocked and take it for a killed job's
+                with locked(self.folder / "seal.lock"):  # else a job could take it for a killed job's
                     self._tail = open_lock(self._tail_path)
                     lock(self._tail)
             write_all(self._tail, b"".join(lines))
@@ -161,7 +162,7 @@ class Journal:
             if rows is None:
                 aside = path.with_suffix(".damaged")
                 path.rename(aside)
-                self.damaged.append(f"{aside} fails its checksum")
+                self.damaged.append(f"{aside} has a wrong checksum")
                 continue
             before = len(self.keys)
             self._note(rows)
@@ -183,7 +184,7 @@ class Journal:
                 if rows:
                     seal(self.folder, frame(rows))
                 if bad:
-                    self.damaged.append(f"{bad} damaged lines at the end of {path.name}")
+                    self.damaged.append(f"{counted(bad, 'damaged line')} at the end of {path.name}")
                 path.unlink()
         for part in self.folder.glob("*.part"):
             part.unlink()  # under the seal lock nobody is writing one

@@ -1,4 +1,4 @@
-"""Parameters of a model and of sampling from it: `models.<name>`, and the `sampling` of several rooms."""
+"""Parameters of a model and of sampling from it: `models.<name>`, and the `sampling` of several steps."""
 
 from typing import Any, Literal
 
@@ -23,7 +23,7 @@ class Sampling(Section):
 
 
 class SamplingOverride(Section):
-    """What one model does differently from its room's `sampling`; a key left out keeps the room's value."""
+    """What one model does differently from the step's `sampling`; a key left out keeps the step's value."""
 
     temperature: float | None = Field(None, ge=0, le=5, description="softmax temperature; 0 is greedy")
     top_p: float | None = Field(
@@ -37,7 +37,7 @@ class SamplingOverride(Section):
     max_tokens: int | None = Field(None, ge=1, description="length bound, in tokens")
 
     def over(self, shared: Sampling) -> Sampling:
-        """The room's `shared` sampling with this model's overrides."""
+        """The step's `shared` sampling with this model's overrides."""
         return Sampling.model_validate(shared.model_dump() | self.model_dump(exclude_none=True))
 
 
@@ -68,21 +68,22 @@ class Model(Section):
     )
     engine: Literal["vllm", "openai", "transformers"] = Field("vllm", description="what runs the model")
     engine_args: dict[str, Any] = Field(
-        {}, description="passed to the engine as they are (vllm.LLM, from_pretrained, the JSON body)"
+        {},
+        description="passed on unchanged: arguments of vLLM or from_pretrained; openai: fields of the request",
     )
     gpus: int = Field(0, ge=0, description="GPUs that one job of this model needs")
     url: str | None = Field(None, description="openai: base address of the endpoint, ending in /v1")
     api_key_env: str | None = Field(None, description="openai: name of the environment variable that holds the key")
     concurrency: int = Field(32, ge=1, description="openai: requests in flight at once")
-    requests_per_minute: float | None = Field(None, gt=0, description="openai: rate limit")
+    requests_per_minute: float | None = Field(None, gt=0, description="openai: at most this many requests a minute")
     tokens_per_minute: float | None = Field(
-        None, gt=0, description="openai: rate limit, prompt and output tokens together"
+        None, gt=0, description="openai: at most this many tokens a minute, prompt and output together"
     )
     spending_cap: float | None = Field(
         None,
         gt=0,
-        description="openai: a job (one step with this model) stops cleanly at this much money, by `rates`; each job of"
-        " a build may spend as much",
+        description="openai: a job (one step with this model) stops when it has spent this amount, in the currency of"
+        " `rates`; finished rows are kept; each job of a build may spend as much",
     )
     timeout_s: float = Field(120.0, gt=0, description="openai: time-out of one request, in seconds")
     max_failed_share: float = Field(
@@ -122,7 +123,7 @@ def endpoint_faults(name: str, model: Model) -> list[str]:
     priced = model.rates.input_per_million_tokens or model.rates.output_per_million_tokens
     missing = [] if model.url else [f"models.{name}.url: is missing; add the endpoint's address, ending in /v1"]
     if model.spending_cap and not priced:
-        missing.append(f"models.{name}.spending_cap: needs models.{name}.rates to count money by")
+        missing.append(f"models.{name}.spending_cap: needs prices; set models.{name}.rates")
     return missing
 
 
@@ -131,7 +132,7 @@ def declared_loading(declared: str) -> dict[str, Any]:
 
     None or false where params.yaml leaves them out.
     """
-    base = value("base", "base")  # not declared: it only says which keys count
+    base = value("base", "base")  # not declared: it only says which keys are read
     return {
         "revision": optional(declared, f"models.{base}.revision"),
         "trust_remote_code": optional(declared, f"models.{base}.engine_args.trust_remote_code", False),

@@ -33,7 +33,7 @@ class Request(NamedTuple):
     rendering: str | None = None
 
 
-MANNER = 1  # raise it when engines ask the same request in another way, so that old answers are not taken for new ones
+VERSION = 1  # of how engines send a request; raise it when that changes, so that old answers are not used
 
 
 # Faults that the same request to the same model has every time: they are kept like answers, not asked again.
@@ -68,7 +68,7 @@ def _settings(
     drawn = sampling.model_dump(exclude_none=True)
     if sampling.temperature == 0:  # greedy: these choose nothing
         drawn = {k: v for k, v in drawn.items() if k not in ("top_p", "top_k", "min_p")}
-    settings = [MANNER, fingerprint, drawn, sorted(stop_ids), logprobs_of, own_logprob, stop_text]
+    settings = [VERSION, fingerprint, drawn, sorted(stop_ids), logprobs_of, own_logprob, stop_text]
     text = json.dumps([*settings, "opened"] if opened else settings, sort_keys=True)
     return blake2b(text.encode(), digest_size=32).digest()
 

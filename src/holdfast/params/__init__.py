@@ -1,1 +1,1 @@
-"""The whole of params.yaml: every room's section put together and checked across rooms."""
+"""params.yaml as a whole: the schema of all sections, and checks across sections."""

@@ -1,1 +1,1 @@
-"""The steps of the pipeline, one package each; none imports another."""
+"""The steps of the pipeline, one package each; no step imports another."""

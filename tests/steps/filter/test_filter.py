@@ -1,4 +1,4 @@
-"""The filter room: aggregation, choice, reasons."""
+"""The filter step: aggregation, choice, reasons."""
 
 import subprocess
 import sys

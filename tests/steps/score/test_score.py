@@ -1,4 +1,4 @@
-"""The score room: what the judge is shown, and how its reply becomes a number or none."""
+"""The score step: what the judge is shown, and how its reply becomes a number or none."""
 
 import itertools
 import math

@@ -1,4 +1,4 @@
-"""The score room on a real engine: a tiny model of random weights judges through vLLM."""
+"""The score step on a real engine: a tiny model of random weights judges through vLLM."""
 
 import json
 import os
@@ -20,7 +20,7 @@ KEYS = "random_seed,score.attempts,score.min_valid_mass,score.method,score.sampl
 
 
 @pytest.fixture(scope="module")
-def room(tmp_path_factory):
+def folder(tmp_path_factory):
     """A project folder with 100 candidates, every fifth a copy of another, and one that no context can hold."""
     folder = tmp_path_factory.mktemp("score")
     asked = [instruction(n, system="Be brief." if n % 2 else None) for n in range(20)]
@@ -66,8 +66,8 @@ def score(
     return done, pl.read_parquet(folder / "scores.parquet")
 
 
-def test_expected_method_and_nothing_is_asked_twice(room):
-    done, scores = score(room)
+def test_expected_method_and_nothing_is_asked_twice(folder):
+    done, scores = score(folder)
     assert "starting vllm" in done.stdout
     assert dict(scores.schema) == SCORES
     assert len(scores) == 100
@@ -79,7 +79,7 @@ def test_expected_method_and_nothing_is_asked_twice(room):
     (failed,) = scores.filter(pl.col("status") == "error").iter_rows(named=True)
     assert failed["score"] is None
     assert failed["raw"].startswith("prompt_too_long")
-    generations = pl.read_parquet(room / "generations.parquet").select("candidate_id", "response")
+    generations = pl.read_parquet(folder / "generations.parquet").select("candidate_id", "response")
     shared = (
         scores.join(generations, on="candidate_id")
         .group_by("instruction_id", "response")
@@ -88,15 +88,15 @@ def test_expected_method_and_nothing_is_asked_twice(room):
     assert shared["score"].unique().to_list() == [1]
 
     # another threshold asks nothing
-    again, strict = score(room, min_valid_mass=0.9)
+    again, strict = score(folder, min_valid_mass=0.9)
     assert "none asked" in again.stdout
     assert set(strict["status"]) == {"unparsable", "error"}
     same = ["candidate_id", "raw", "valid_mass", "logprobs", "request_key"]
     assert strict.select(same).equals(scores.select(same))
 
 
-def test_parse_method_retries_and_then_gives_up(room):
-    done, scores = score(room, method="parse")
+def test_parse_method_retries_and_then_gives_up(folder):
+    done, scores = score(folder, method="parse")
     assert "Traceback" not in done.stderr
     unread = scores.filter(pl.col("status") == "unparsable")
     assert len(unread) > 90  # random weights do not write "Score: 4"

@@ -46,7 +46,7 @@ class Fault(NamedTuple):
 
 
 class OpenAIEngine:
-    """Requests in flight to one endpoint; see `holdfast.engines.Engine`."""
+    """Requests in flight to one endpoint; see `holdfast.inference.engines.Engine`."""
 
     def __init__(self, name: str, model: Model) -> None:
         if faults := endpoint_faults(name, model):

@@ -1,4 +1,4 @@
-"""What a job may ask of an endpoint: so much a minute, and so much money."""
+"""Limits of a job's requests to an endpoint: rate and spending cap."""
 
 import asyncio
 import time
@@ -61,7 +61,7 @@ class Budget:
     def reached(self) -> str:
         """The message when nothing more may be asked."""
         return (
-            f"model {self.name}: spending_cap ({self.cap:g}) reached: {SPENT[self.name]:.4g} spent in this job, in the"
-            f" currency of models.{self.name}.rates; finished rows are kept. Raise the cap, or run again: each run may"
-            " spend as much"
+            f"model {self.name}: spending_cap reached: this job has spent {SPENT[self.name]:,.2f} of {self.cap:,.2f}"
+            f" {self.rates.currency}. Finished rows are kept; raise models.{self.name}.spending_cap, or run again:"
+            " the cap is for each run"
         )

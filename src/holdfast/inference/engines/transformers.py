@@ -17,7 +17,7 @@ from holdfast.inference.engines.renderer import Renderer
 from holdfast.inference.engines.transformers_sampling import (
     FirstLogprobs,
     OwnLogprobs,
-    OwnRoom,
+    RowTokenLimit,
     SeededDraw,
     warpers,
 )
@@ -70,7 +70,7 @@ class TransformersEngine:
                 else:
                     stops = tuple(self.renderer.stop_ids(request))
                     kind = (request.sampling, stops, request.logprobs_of, request.own_logprob)
-                    alone = len(ids) + self._room(request, ids) > self.rope_switch
+                    alone = len(ids) + self._token_limit(request, ids) > self.rope_switch
                     alike[kind, key if alone else None].append((key, request, ids))
             if refused:
                 yield refused
@@ -79,7 +79,7 @@ class TransformersEngine:
                 for at in range(0, len(rows), self.batch_size):
                     yield self._batch(rows[at : at + self.batch_size])
 
-    def _room(self, request: Request, ids: list[int]) -> int:
+    def _token_limit(self, request: Request, ids: list[int]) -> int:
         """How many tokens the answer may have: by the request, and by what the prompt leaves of the context."""
         return min(request.sampling.max_tokens, self.context - len(ids))
 
@@ -88,7 +88,7 @@ class TransformersEngine:
         begun = time.monotonic()
         request = rows[0][1]
         width = max(len(ids) for _, _, ids in rows)
-        rooms = [self._room(r, ids) for _, r, ids in rows]
+        limits = [self._token_limit(r, ids) for _, r, ids in rows]
         prompt = torch.tensor([[self.pad] * (width - len(ids)) + ids for _, _, ids in rows], device=self.model.device)
         mask = torch.tensor([[0] * (width - len(ids)) + [1] * len(ids) for _, _, ids in rows], device=self.model.device)
         stops = self.stops | set(self.renderer.stop_ids(request))
@@ -102,16 +102,16 @@ class TransformersEngine:
             attention_mask=mask,
             logits_processor=processors,
             do_sample=False,
-            max_new_tokens=max(rooms),
-            stopping_criteria=StoppingCriteriaList([OwnRoom(torch.tensor(rooms, device=prompt.device), width)]),
+            max_new_tokens=max(limits),
+            stopping_criteria=StoppingCriteriaList([RowTokenLimit(torch.tensor(limits, device=prompt.device), width)]),
             eos_token_id=sorted(stops) or None,
             pad_token_id=self.pad,
         )
         own.note(whole[:, -1:])
         output = whole[:, width:].tolist()
         answers: list[Answer] = []
-        for (key, r, ids), room, new_ids in zip(rows, rooms, output, strict=True):
-            said = new_ids[:room]  # after that there is padding, while other rows go on
+        for (key, r, ids), limit, new_ids in zip(rows, limits, output, strict=True):
+            said = new_ids[:limit]  # after that there is padding, while other rows go on
             end = next((i for i, token in enumerate(said) if token in stops), None)
             body = said if end is None else said[:end]
             logprobs = None

@@ -62,14 +62,14 @@ class OwnRepetitionPenalty(RepetitionPenaltyLogitsProcessor):
         return super().__call__(torch.where(padded, input_ids[:, -1:], input_ids), scores)
 
 
-class OwnRoom(StoppingCriteria):
-    """Ends each row after as many new tokens as it may have itself. `rooms`: that number for each row."""
+class RowTokenLimit(StoppingCriteria):
+    """Ends each row after its own maximum of new tokens. `limits`: that number for each row; `width`: prompt tokens."""
 
-    def __init__(self, rooms: torch.Tensor, width: int) -> None:
-        self.rooms, self.width = rooms, width
+    def __init__(self, limits: torch.Tensor, width: int) -> None:
+        self.limits, self.width = limits, width
 
     def __call__(self, input_ids: torch.Tensor, scores: torch.Tensor, **_: Any) -> torch.Tensor:
-        return input_ids.shape[1] - self.width >= self.rooms
+        return input_ids.shape[1] - self.width >= self.limits
 
 
 class SeededDraw(LogitsProcessor):

@@ -23,7 +23,7 @@ DEFAULTS = {"seed": 0, "disable_log_stats": True}
 
 
 class VllmEngine:
-    """A loaded model; see `holdfast.engines.Engine`."""
+    """A loaded model; see `holdfast.inference.engines.Engine`."""
 
     def __init__(self, name: str, model: Model) -> None:
         from vllm.engine.arg_utils import EngineArgs
@@ -40,7 +40,7 @@ class VllmEngine:
         self.window = 2 * self.engine.vllm_config.scheduler_config.max_num_seqs
 
     def answers(self, requests: Iterator[tuple[bytes, Request]]) -> Iterator[list[Answer]]:
-        """See `holdfast.engines.Engine`."""
+        """See `holdfast.inference.engines.Engine`."""
         running: dict[str, tuple[Request, float]] = {}
         exhausted = False
         while True:
@@ -145,7 +145,7 @@ def start(name: str, model: Model) -> Iterator[VllmEngine]:
         engine = VllmEngine(name, model)
     except UserError:
         raise
-    except Exception as error:  # vLLM and its backends raise whatever they raise; the log holds vLLM's own account
+    except Exception as error:  # vLLM and its backends raise whatever they raise; the log has vLLM's messages
         raise UserError(explain(name, model, error)) from error
     try:
         yield engine
@@ -178,6 +178,6 @@ def explain(name: str, model: Model, error: BaseException) -> str:
     elif isinstance(error, OSError) and error.errno == errno.EADDRINUSE:
         repair = "a port is taken: stop the other process or set VLLM_PORT to a free one"
     else:
-        repair = f"check {model.path} and models.{name}.engine_args; vLLM's own account is in the log above"
+        repair = f"check {model.path} and models.{name}.engine_args; vLLM's messages are in the log above"
     print(f"{kind}: {text}", file=sys.stderr, flush=True)
     return f"model {name}: vLLM failed: {text} ({repair})"

@@ -63,9 +63,8 @@ def _dry_run() -> list[dict[str, Any]]:
                     }
                 )
 
-    os.access = lambda *_, **__: (
-        True
-    )  # a forced run refuses read-only outputs (DVC's links), but a dry run writes nothing
+    # a forced run refuses read-only outputs (DVC's links), but a dry run writes nothing
+    os.access = lambda *_, **__: True
     try:
         with SnakemakeApi(OutputSettings(quiet={Quietness.ALL}, keep_logger=True)) as api:
             logger.addHandler(Listener())

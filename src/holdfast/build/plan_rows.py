@@ -1,8 +1,8 @@
 """How many rows a stale job would ask of a model and how many it would reuse, counted without starting one.
 
 If all inputs of a job are up to date, its own `requests` are compared with the journal, exactly. If an upstream stage
-has yet to run, rows and output tokens are upper bounds from params.yaml. Prompt tokens, and so the cost, are always upper
-estimates, because tokenizers differ.
+has yet to run, rows and output tokens are upper bounds from params.yaml. Prompt tokens, and so the cost, are always
+upper estimates, because tokenizers differ.
 """
 
 import shlex

@@ -54,7 +54,7 @@ def prepare(config: Mapping[str, Any]) -> None:
 
 
 def look() -> tuple[dict[str, Stage], dict[str, list[Any]]]:
-    """The stages that are jobs, and what DVC finds changed, once dvc.yaml is up to date and deleted outputs are restored.
+    """The stages that are jobs, and what DVC finds changed, after dvc.yaml and deleted outputs are restored.
 
     Raises UserError when params.yaml or the rules are at fault, or while a build runs.
     """
@@ -68,9 +68,8 @@ def look() -> tuple[dict[str, Stage], dict[str, list[Any]]]:
 
 def remove_dangling() -> None:
     """Remove links to nothing among the outputs, on which both engines stop (`stages.remove_dangling`)."""
-    with contextlib.suppress(
-        OSError, yaml.YAMLError, KeyError, TypeError
-    ):  # a dvc.yaml that is about to be regenerated
+    # a dvc.yaml that cannot be read is about to be regenerated
+    with contextlib.suppress(OSError, yaml.YAMLError, KeyError, TypeError):
         for stage in load_stages().values():
             dvc_stages.remove_dangling(stage.get("outs", ()))
 

@@ -73,7 +73,7 @@ def test_a_job_becomes_a_stage() -> None:
         ({"shell": SHELL.replace(" --code a.b", "")}, "needs the parameter code=code(MODULE)"),
         ({"shell": SHELL + "\necho"}, "must be one line"),
         ({"shell": SHELL + " ${HOME}"}, "must be one line without"),
-        ({"shell": SHELL.replace(".samples", ".sample")}, "reads generate.sample, which params.yaml lacks"),
+        ({"shell": SHELL.replace(".samples", ".sample")}, "declares generate.sample, which is not in params.yaml"),
     ],
 )
 def test_a_rule_that_cannot_be_a_stage_is_refused(changes: dict[str, Any], fault: str) -> None:
@@ -96,7 +96,7 @@ def test_dvc_shows_metrics_graph_and_losses(toy: Project) -> None:
 
 
 def test_two_jobs_with_one_stamp_are_refused() -> None:
-    with pytest.raises(UserError, match="another job's too"):
+    with pytest.raises(UserError, match="two jobs use the stamp"):
         dvc_file.stages([job(), job(outputs=["c"])], PARAMS)
 
 

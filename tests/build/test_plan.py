@@ -189,7 +189,7 @@ def test_the_text_says_what_counts() -> None:
     euros = plan.Planned("score-a", True, ["never built"], [row._replace(currency="EUR", asked=1)], 0.5, 1)
     assert list(plan.text([euros, *steps]))[-1].endswith("cost: at most about 1.25 EUR + 1.25 USD")
     assert "    base: at most 1 row to ask, 500 reused" in list(plan.text([euros]))[2]
-    assert said[-1].endswith("and what is not counted above")
+    assert said[-1].endswith("plus what is not counted above")
     assert list(plan.text([])) == ["Nothing to do: everything is up to date."]
 
 

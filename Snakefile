@@ -6,6 +6,7 @@ configfile: "params.yaml"
 
 include: "rules/common.smk"
 include: "rules/sandbox.smk"
+include: "rules/sandbox_models.smk"
 include: "rules/seed.smk"
 include: "rules/reconstruct.smk"
 include: "rules/clean.smk"

@@ -6,6 +6,7 @@ import subprocess
 import polars as pl
 import yaml
 
+from holdfast.steps.train.run_config import run_config
 from models import ROOT
 
 RECIPE = {"sequence_len": 128, "learning_rate": 0.01, "micro_batch_size": 4, "precision": "float32", "evals": 2}
@@ -79,6 +80,16 @@ def make_recipe(project, *keys, **recipe):
     words = ["-m", "holdfast.steps.train.recipe", "--params", declared, "--base", "./base"]
     done = in_env("training", "python", *words, "--recipe", "data/train/recipe.yaml", cwd=project)
     assert done.returncode == 0, done.stderr
+
+
+def from_axolotl_config(project, script, rows):
+    """The lines that `script` prints where `axolotl.yaml` is that of a run on the `rows` rows of the mixture `forms`."""
+    recipe = yaml.safe_load((project / "data/train/recipe.yaml").read_text())
+    config = run_config(recipe, "./base", 0, rows, "data/mix/forms/train.jsonl", None, "again")
+    (project / "axolotl.yaml").write_text(yaml.safe_dump(config))
+    seen = in_env("training", "python", "-c", script, cwd=project)
+    assert seen.returncode == 0, seen.stderr[-3000:]
+    return seen.stdout.splitlines()
 
 
 def start(project, run, *keys):

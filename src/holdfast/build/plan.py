@@ -4,22 +4,17 @@ import argparse
 import hashlib
 import json
 from collections.abc import Iterator, Mapping
-from graphlib import TopologicalSorter
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import yaml
-
 from holdfast.build import dvc_file, job, staleness
 from holdfast.build.plan_rows import Rows, rows_of
-from holdfast.build.stages import downstream, upstream
+from holdfast.build.stages import downstream, in_order, makers, only_outputs_changed
 from holdfast.common import section
 from holdfast.common.wording import counted, duration
+from holdfast.inference.recorded import recorded_stages
 from holdfast.params.schema import Params
 from holdfast.params.validation import validate
-
-LOCK = Path("dvc.lock")
-
 
 LARGEST_HASHED = 64 << 20  # bytes; larger files are listed as changed, without their hashes
 
@@ -58,18 +53,17 @@ def plan() -> list[Planned]:
     """The stale stages in the order of building. Raises UserError when params.yaml or the rules are at fault."""
     params = validate()
     stages, changes = staleness.look()
-    restorable = {name for name, found in changes.items() if job_only_outputs(found)}
+    restorable = {name for name, found in changes.items() if only_outputs_changed(found)}
     due = downstream(stages, set(changes) - restorable)
-    maker = {out: name for name, stage in stages.items() for out in stage["outs"]}
-    lock = recorded()
+    maker = makers(stages)
+    lock = recorded_stages()
     values = section.load()
 
     def known(path: str) -> bool:
         return maker.get(path) not in due and Path(path).exists()
 
-    order = TopologicalSorter({name: upstream(stage, maker) for name, stage in stages.items()}).static_order()
     planned = []
-    for name in order:
+    for name in in_order(stages):
         if name in due:
             why = list(reasons(changes.get(name, []), stages[name], lock.get(name, {}), values, due, maker))
             rows = rows_of(stages[name]["cmd"], params, known)
@@ -94,20 +88,6 @@ def gpus_of(command: str, rows: list[Rows], params: Params) -> int:
     if "holdfast.steps.train" in command.split():
         return params.train.gpus
     return max((params.models.get(row.model, params.models[params.base]).gpus for row in rows), default=0)
-
-
-def job_only_outputs(found: list[Any]) -> bool:
-    """Whether DVC's status of a stage says that outputs are missing or altered, and nothing else."""
-    return bool(found) and all(isinstance(change, dict) and set(change) == {"changed outs"} for change in found)
-
-
-def recorded() -> dict[str, Any]:
-    """What dvc.lock says of each stage's last build."""
-    if not LOCK.exists():
-        return {}
-    return (
-        yaml.load(LOCK.read_text(encoding="utf-8"), getattr(yaml, "CSafeLoader", yaml.SafeLoader)).get("stages") or {}
-    )
 
 
 def reasons(

@@ -18,19 +18,35 @@ def load_stages() -> dict[str, Stage]:
         return yaml.load(file, getattr(yaml, "CSafeLoader", yaml.SafeLoader))["stages"]
 
 
+def makers(stages: Mapping[str, Stage]) -> dict[str, str]:
+    """The stage that makes each output."""
+    return {out: name for name, stage in stages.items() for out in stage["outs"]}
+
+
 def upstream(stage: Stage, maker: Mapping[str, str]) -> list[str]:
     """The stages that make this one's inputs."""
     return [maker[dep] for dep in stage["deps"] if dep in maker]
 
 
+def in_order(stages: Mapping[str, Stage]) -> list[str]:
+    """The names of the stages, each after those that make its inputs."""
+    maker = makers(stages)
+    return [*TopologicalSorter({name: upstream(stage, maker) for name, stage in stages.items()}).static_order()]
+
+
 def downstream(stages: Mapping[str, Stage], names: Iterable[str]) -> set[str]:
     """The stages in `names` and all that follow from them."""
-    maker = {out: name for name, stage in stages.items() for out in stage["outs"]}
+    maker = makers(stages)
     reached = {name for name in names if name in stages}
-    for name in TopologicalSorter({name: upstream(stage, maker) for name, stage in stages.items()}).static_order():
+    for name in in_order(stages):
         if any(other in reached for other in upstream(stages[name], maker)):
             reached.add(name)
     return reached
+
+
+def only_outputs_changed(found: list[Any]) -> bool:
+    """Whether DVC's status of a stage says that outputs are missing or altered, and nothing else."""
+    return bool(found) and all(isinstance(change, dict) and set(change) == {"changed outs"} for change in found)
 
 
 def remove_dangling(outs: Iterable[str]) -> int:

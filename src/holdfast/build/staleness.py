@@ -13,7 +13,6 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterable, Mapping
-from graphlib import TopologicalSorter
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +22,7 @@ from holdfast.build import dvc_file
 from holdfast.build import stages as dvc_stages
 from holdfast.build.jobs import LISTING
 from holdfast.build.lock import check_no_build
-from holdfast.build.stages import Stage, downstream, load_stages, upstream
+from holdfast.build.stages import Stage, downstream, in_order, load_stages, only_outputs_changed
 from holdfast.common import section
 from holdfast.common.errors import UserError
 
@@ -97,7 +96,7 @@ def restore_deleted(stages: Mapping[str, Stage], changes: dict[str, list[Any]]) 
     deleted = [
         out
         for name, found in changes.items()
-        if name in stages and all(isinstance(change, dict) and set(change) == {"changed outs"} for change in found)
+        if name in stages and only_outputs_changed(found)
         for change in found
         for out, state in change["changed outs"].items()
         if state == "deleted"
@@ -117,8 +116,7 @@ def put_in_order(stages: Mapping[str, Stage], now: int) -> None:
     After a checkout or a pull, files carry whatever time they got. Only what is out of order is touched, because
     DVC takes a file with a new time stamp for a changed one until it has hashed it again.
     """
-    maker = {out: name for name, stage in stages.items() for out in stage["outs"]}
-    for name in TopologicalSorter({name: upstream(stage, maker) for name, stage in stages.items()}).static_order():
+    for name in in_order(stages):
         oldest = 0
         for dep in filter(os.path.exists, stages[name]["deps"]):
             if time_ns(dep) > now:

@@ -4,6 +4,7 @@ import hashlib
 import subprocess
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 import yaml
@@ -12,13 +13,18 @@ LOCK = Path("dvc.lock")
 IN_ENV = Path(__file__).resolve().parents[3] / "envs/in-env"
 
 
-def recorded_version(output: str) -> Path | None:
-    """The cached file that dvc.lock records for the path `output`, if it is there and its content is intact."""
+def recorded_stages() -> dict[str, Any]:
+    """What dvc.lock says of each stage's last build, by stage; empty where there is no dvc.lock that can be read."""
     try:
         lock = yaml.load(LOCK.read_text(encoding="utf-8"), getattr(yaml, "CSafeLoader", yaml.SafeLoader)) or {}
     except (OSError, yaml.YAMLError):
-        return None
-    for stage in (lock.get("stages") or {}).values():
+        return {}
+    return lock.get("stages") or {}
+
+
+def recorded_version(output: str) -> Path | None:
+    """The cached file that dvc.lock records for the path `output`, if it is there and its content is intact."""
+    for stage in recorded_stages().values():
         for out in stage.get("outs", ()):
             if out.get("path") == output and "md5" in out:
                 path = _cache(Path.cwd()) / "files" / "md5" / out["md5"][:2] / out["md5"][2:]

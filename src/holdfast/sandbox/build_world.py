@@ -1,6 +1,5 @@
 """Write the sandbox's files: what its models are aligned on, the user's data, the test suites."""
 
-import json
 import random
 from itertools import accumulate
 from pathlib import Path
@@ -11,7 +10,7 @@ import polars as pl
 from holdfast.chat.judging import judge_messages
 from holdfast.common import step
 from holdfast.common.errors import UserError
-from holdfast.common.files import replacing, write_json, write_table
+from holdfast.common.files import write_json, write_jsonl, write_table
 from holdfast.common.ids import row_id, row_seed
 from holdfast.common.section import read
 from holdfast.sandbox import domain, public
@@ -104,12 +103,6 @@ def domain_sets(sandbox: Sandbox) -> tuple[list[Row], list[Row]]:
     )
 
 
-def write_lines(rows: list[Row], path: str) -> None:
-    """Write rows as JSON lines."""
-    with replacing(path) as aside:
-        aside.write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows), encoding="utf-8")
-
-
 def main() -> None:
     args = step.arguments(
         __doc__, "rubric", "system_prompts", "conversations", "general", "domain", "domain_train", "public", "truth"
@@ -121,12 +114,12 @@ def main() -> None:
     rows += [aligned.judgement(number, rubric) for number in range(sandbox.world.judgements)]
     write_table(pl.DataFrame(rows, schema=CONVERSATIONS), args.conversations, CONVERSATIONS)
     domain_train, domain_test = domain_sets(sandbox)
-    write_lines(general_suite(sandbox), args.general)
-    write_lines(domain_test, args.domain)
-    write_lines(domain_train, args.domain_train)
+    write_jsonl(general_suite(sandbox), args.general)
+    write_jsonl(domain_test, args.domain)
+    write_jsonl(domain_train, args.domain_train)
     seeds = [row_seed(sandbox.seed, "public", number) for number in range(sandbox.world.public_rows)]
     asked = [public.question_and_answer(random.Random(seed), sandbox.seed) for seed in seeds]
-    write_lines([_chat("public", number, *row) for number, row in enumerate(asked)], args.public)
+    write_jsonl([_chat("public", number, *row) for number, row in enumerate(asked)], args.public)
     shares: dict[str, float] = {}
     for truth in world().values():
         shares[truth.task] = shares.get(truth.task, 0.0) + truth.probability

@@ -8,10 +8,8 @@ from pathlib import Path
 
 import polars as pl
 import pytest
-import yaml
 
-from holdfast.steps.train.run_config import run_config
-from training import finish, in_env, make_recipe, start
+from training import finish, from_axolotl_config, in_env, make_recipe, start
 
 LABELS = """
 import sys, yaml
@@ -60,20 +58,16 @@ def test_every_form_of_data_becomes_a_model_that_both_libraries_load(mixture):
     base = Path("base/generation_config.json").read_text()
     assert Path("models/forms/generation_config.json").read_text() == base
 
-    recipe = yaml.safe_load(Path("data/train/recipe.yaml").read_text())
-    config = run_config(recipe, "./base", 0, 8, "data/mix/forms/train.jsonl", None, "again")
-    Path("axolotl.yaml").write_text(yaml.safe_dump(config))
-    seen = in_env("training", "python", "-c", LABELS, cwd=mixture)
-    assert seen.returncode == 0, seen.stderr[-3000:]
-    learnt = {eval(line[7:]) for line in seen.stdout.splitlines() if line.startswith("LEARNT")}
+    seen = from_axolotl_config(mixture, LABELS, 8)
+    learnt = {eval(line[7:]) for line in seen if line.startswith("LEARNT")}
     rows = [json.loads(line) for line in Path("data/mix/forms/train.jsonl").read_text().splitlines()]
     plain = {row["messages"][1]["content"] + "<|end|>" for row in rows if row["source"] != "tools"}
     called = {f"<call>say n={n}</call><|end|><think>so I say it</think>{n} it is<|end|>" for n in range(50, 60)}
     assert learnt >= plain  # the assistant's turns with their ends
     assert learnt - plain <= called  # and nothing else
     assert len(learnt - plain) == sum(row["source"] == "tools" for row in rows)
-    assert {"DATASETS 63", "TRL 2"} <= set(seen.stdout.splitlines())
-    (line,) = (line for line in seen.stdout.splitlines() if line.startswith("TRANSFORMERS"))
+    assert {"DATASETS 63", "TRL 2"} <= set(seen)
+    (line,) = (line for line in seen if line.startswith("TRANSFORMERS"))
     again = in_env("inference", "python", "-c", VLLM, cwd=mixture)
     assert again.returncode == 0, again.stderr[-3000:]
     assert f"VLLM {line.split(' ', 1)[1]}" in again.stdout

@@ -10,8 +10,7 @@ import yaml
 from holdfast.chat.template import Template, load_tokenizer
 from holdfast.steps.mix import __main__ as mix
 from holdfast.steps.mix import outputs
-from holdfast.steps.train.run_config import run_config
-from training import TEMPLATE, finish, in_env, make_recipe, start, turns
+from training import TEMPLATE, finish, from_axolotl_config, make_recipe, start, turns
 
 DATED_PARTS = """{{ bos_token }}<|start|>system
 {{ strftime_now('%d %b %Y') }}<|end|>{% for m in messages %}<|start|>{{ m['role'] }}
@@ -38,12 +37,8 @@ def test_a_template_with_a_date_and_parts_is_trained_as_it_is_measured_and_kept_
         Path(f"data/mix/forms/{name}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     make_recipe(mixture, budget={"steps": 2})
     tokenizer = load_tokenizer("./base")
-    recipe = yaml.safe_load(Path("data/train/recipe.yaml").read_text())
-    config = run_config(recipe, "./base", 0, 8, "data/mix/forms/train.jsonl", None, "again")
-    Path("axolotl.yaml").write_text(yaml.safe_dump(config))
-    seen = in_env("training", "python", "-c", RENDERED, cwd=mixture)
-    assert seen.returncode == 0, seen.stderr[-3000:]
-    found = {eval(line[5:]) for line in seen.stdout.splitlines() if line.startswith("SEEN")}
+    seen = from_axolotl_config(mixture, RENDERED, 8)
+    found = {eval(line[5:]) for line in seen if line.startswith("SEEN")}
     template = Template(tokenizer, date=outputs.DATE).with_parts()
     assert found == {
         (template.text(row["messages"], opening=False), f"{row['messages'][-1]['content']}<|end|>") for row in rows
@@ -82,12 +77,8 @@ def test_no_text_of_a_source_becomes_a_control_token(mixture, monkeypatch):
     monkeypatch.setattr(sys, "argv", [*argv, "--suites", "--harness"])
     mix.main()
     make_recipe(mixture, budget={"steps": 2})
-    recipe = yaml.safe_load(Path("data/train/recipe.yaml").read_text())
-    config = run_config(recipe, "./base", 0, 4, "data/mix/forms/train.jsonl", None, "again")
-    Path("axolotl.yaml").write_text(yaml.safe_dump(config))
-    seen = in_env("training", "python", "-c", SPECIAL, cwd=mixture)
-    assert seen.returncode == 0, seen.stderr[-3000:]
-    found = [json.loads(line[7:]) for line in seen.stdout.splitlines() if line.startswith("TOKENS ")]
+    seen = from_axolotl_config(mixture, SPECIAL, 4)
+    found = [json.loads(line[7:]) for line in seen if line.startswith("TOKENS ")]
     assert [counts for *counts, _ in found] == [[2, 2]] * 4
     assert sorted(answer for answer in answers for *_, text in found if answer in text) == answers
 

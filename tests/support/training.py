@@ -83,7 +83,7 @@ def make_recipe(project, *keys, **recipe):
 
 
 def from_axolotl_config(project, script, rows):
-    """The lines that `script` prints where `axolotl.yaml` is that of a run on the `rows` rows of the mixture `forms`."""
+    """The lines that `script` prints beside `axolotl.yaml`, that of a run on the `rows` rows of the mixture `forms`."""
     recipe = yaml.safe_load((project / "data/train/recipe.yaml").read_text())
     config = run_config(recipe, "./base", 0, rows, "data/mix/forms/train.jsonl", None, "again")
     (project / "axolotl.yaml").write_text(yaml.safe_dump(config))

@@ -4,24 +4,27 @@ import sys
 
 sys.path.insert(0, os.path.join(workflow.basedir, "src"))  # for a Snakemake that was not started through envs/in-env
 
-from holdfast.build import lock, staleness, terminal
+from holdfast.build import ownership, recorder, staleness, terminal
 from holdfast.build.jobs import LISTING
 from holdfast.common.section import ABSENT, look_up
 from holdfast.inference.fingerprint import answer_keys
 from holdfast.inference.params import Model
 
-if workflow.is_main_process:
-    from holdfast.cli.summary import closing
+with terminal.reporting():
+    if workflow.is_main_process:
+        from holdfast.cli.summary import closing
 
-    terminal.attach(workflow, closing)
-    with terminal.reporting():
-        staleness.prepare(config)
+        terminal.attach(workflow, closing)
+        recorder.report_every_job(workflow)
+        versions = staleness.prepare(config)
+    elif ownership.BUILD in os.environ:  # on a node of a cluster, before the outputs of an earlier build are touched
+        ownership.check_build("job")
 
 
 onstart:
     if workflow.is_main_process:
         with terminal.reporting():
-            build_lock = lock.hold_build()
+            build = recorder.start(versions)
 
 
 def code(*modules):

@@ -6,13 +6,13 @@ Only the standard library is imported at the top, because `envs/job` calls `curr
 """
 
 import hashlib
-import os
 import shlex
 import sys
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from holdfast.build.atomic import replace_text
 from holdfast.build.jobs import Job, list_jobs
 from holdfast.common.errors import UserError
 
@@ -64,20 +64,13 @@ def refresh() -> bool:
     changed = not DVC_FILE.is_file() or DVC_FILE.read_text(encoding="utf-8") != text
     digests_changed = not DIGESTS.is_file() or DIGESTS.read_text(encoding="utf-8") != digests
     if changed:
-        _write(DVC_FILE, text)
+        replace_text(DVC_FILE, text)
     if digests_changed:
-        _write(DIGESTS, digests)
+        replace_text(DIGESTS, digests)
     if not changed and not digests_changed and fingerprint() != before:
         return False  # a file was edited meanwhile: the next call checks again
-    _write(SEEN, fingerprint())
+    replace_text(SEEN, fingerprint())
     return changed
-
-
-def _write(path: Path, text: str) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    aside = path.with_name(f".{path.name}.{os.getpid()}")
-    aside.write_text(text, encoding="utf-8")
-    os.replace(aside, path)
 
 
 def stage_name(job: Job) -> str:

@@ -1,61 +1,71 @@
-"""What `envs/job` does: both engines run every job through DVC, so that DVC's content hashes are the only truth.
+"""What `envs/job` does: run one job's command in its environment, for Snakemake or for DVC.
 
-Snakemake runs `envs/job STAGE …`, which has DVC reproduce that one stage; DVC runs the same text again, now with
-DVC_STAGE set, and this time the job's command itself is run in its environment.
+Snakemake's main process wrote an order for the job (job_files.py), and records its outputs with DVC when it has ended.
+DVC does its own recording: `dvc repro` sets DVC_STAGE and runs the same text. Typed by hand, it is `dvc repro STAGE`.
 Only the standard library is imported at the top, because a Python without packages starts this.
 """
 
-import contextlib
-import io
-import logging
 import os
 import signal
 import subprocess
 import sys
 import time
 from pathlib import Path
-from types import FrameType
-from typing import NoReturn
+from typing import IO
 
-from holdfast.build import dvc_file, job_output
-from holdfast.build.lock import building
-from holdfast.build.stages import load_stages, remove_dangling
+from holdfast.build import dvc_file, job_files, job_output
+from holdfast.build.ownership import BUILD, Build, running_job
 from holdfast.common.errors import UserError
 from holdfast.common.processes import end_with_parent
 
-INSIDE = "HOLDFAST_INSIDE"  # set below a Snakemake job: its main process holds the build lock
 DURATIONS = Path(".holdfast/durations")
 TAIL = 20  # lines of a failed job's log that are shown
 
 
 def main(words: list[str]) -> int:
-    """`STAGE --env envs/NAME.txt --log FILE -- COMMAND…` from either engine; `--repro STAGE` in the core one."""
+    """`STAGE --env envs/NAME.txt --log FILE -- COMMAND…` from either engine."""
     end_with_parent()
+    head, command = words[: words.index("--")], words[words.index("--") + 1 :]
+    stage, log = head[0], Path(head[head.index("--log") + 1])
+    environment = Path(head[head.index("--env") + 1]).stem  # a name, or the path of its package list
     try:
-        if words[:1] == ["--repro"]:
-            return reproduce(words[1])
-        head, command = words[: words.index("--")], words[words.index("--") + 1 :]
-        stage, log = head[0], Path(head[head.index("--log") + 1])
-        environment = Path(head[head.index("--env") + 1]).stem  # a name, or the path of its package list
-        if "DVC_STAGE" not in os.environ:
-            job_output.capture(stage)
-            in_core("--repro", stage)
-        with building(f"dvc repro ({stage})", shared=INSIDE in os.environ):
-            check_dvc_file()
-            return run(stage, environment, log, command)
+        if "DVC_STAGE" in os.environ:
+            build = Build(f"dvc repro ({stage})")
+            try:
+                check_dvc_file()
+                return run(stage, environment, log, command)
+            finally:
+                build.end()
+        if BUILD not in os.environ:
+            os.execv("envs/in-env", ["envs/in-env", "core", "dvc", "repro", "--single-item", stage])
+        job_output.capture(stage)
+        with running_job(stage):
+            return ordered(stage, words, environment, log, command)
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
 
 
-def in_core(*words: str) -> NoReturn:
-    """Become this module in the core environment."""
-    os.execv("envs/in-env", ["envs/in-env", "core", "python", "-m", "holdfast.build.job", *words])
+def ordered(stage: str, words: list[str], environment: str, log: Path, command: list[str]) -> int:
+    """Run the command, or restore the outputs of an equal earlier job, as the build ordered; then leave the result."""
+    order = job_files.read_order(stage)
+    if order is None or order.build != os.environ[BUILD] or order.words != words:
+        raise UserError(
+            f"{stage}: the Snakefile or params.yaml changed after the build was started; run the same command again"
+        )
+    params = {path: job_files.digest(text) for path, text in job_files.read_params(order.params).items()}
+    if order.earlier is None:
+        status = run(stage, environment, log, command)
+    else:
+        status = wait(["envs/in-env", "core", "python", "-m", "holdfast.build.restore", stage])
+    if not status:
+        job_files.write_result(stage, job_files.Result(order, params, job_files.states(order.outs)))
+    return status
 
 
 def check_dvc_file() -> None:
     """A job that `dvc repro` starts must be what the Snakefile says. Raises UserError after regenerating dvc.yaml."""
-    if INSIDE in os.environ or dvc_file.current():
+    if dvc_file.current():
         return
     environment = {key: value for key, value in os.environ.items() if key != "DVC_STAGE"}
     if subprocess.run(["envs/in-env", "core", "python", "-m", "holdfast.build.dvc_file"], env=environment).returncode:
@@ -67,39 +77,22 @@ def run(stage: str, environment: str, log: Path, command: list[str]) -> int:
     log.parent.mkdir(parents=True, exist_ok=True)
     started = time.monotonic()
     with log.open("wb") as errors:
-        child = subprocess.Popen(["envs/in-env", environment, *command], stderr=errors, preexec_fn=end_with_parent)
-        for number in (signal.SIGTERM, signal.SIGINT):  # an interrupt reaches the child by itself: wait for it
-            signal.signal(number, lambda got, _: child.terminate() if got == signal.SIGTERM else None)
-        status = child.wait()
+        status = wait(["envs/in-env", environment, *command], stderr=errors)
     if not status:
         note_duration(stage, time.monotonic() - started)
     else:
         lines = log.read_text(encoding="utf-8", errors="replace").splitlines()
         print(f"{stage} failed (status {status}); the end of {log}:", *lines[-TAIL:], sep="\n", file=sys.stderr)
+    return status
+
+
+def wait(command: list[str], stderr: IO[bytes] | None = None) -> int:
+    """Run a command that ends with this process; its exit status as a shell has it."""
+    child = subprocess.Popen(command, stderr=stderr, preexec_fn=end_with_parent)
+    for number in (signal.SIGTERM, signal.SIGINT):  # an interrupt reaches the child by itself: wait for it
+        signal.signal(number, lambda got, _: child.terminate() if got == signal.SIGTERM else None)
+    status = child.wait()
     return 128 - status if status < 0 else status
-
-
-def reproduce(stage: str) -> int:
-    """Have DVC make the stage's outputs: kept or restored where nothing changed, built where something did."""
-    os.environ[INSIDE] = "1"
-    os.environ["SHELL"] = "/bin/sh"  # what DVC runs the command with; the user's own may be none, such as nologin
-    for number in (signal.SIGTERM, signal.SIGHUP):
-        if signal.getsignal(number) is not signal.SIG_IGN:  # as under nohup
-            signal.signal(number, leave)
-    with building(stage, shared=True):
-        # Snakemake has removed the outputs: where nothing else changed, they come from the cache, if they are there
-        failed = dvc("repro", "--single-item", "--allow-missing", stage)
-        if not failed and (dvc("checkout", "--force", stage) or remove_dangling(load_stages()[stage]["outs"])):
-            failed = dvc("repro", "--single-item", stage)
-        return failed
-
-
-def leave(number: int, _frame: FrameType | None) -> NoReturn:
-    """Exit on a signal, so that DVC releases its lock on the outputs; a repetition (one for each thread of a killed
-    Snakemake, and a hang-up as well if it had a terminal) must not break that off."""
-    for each in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(each, signal.SIG_IGN)
-    sys.exit(128 + number)
 
 
 def note_duration(stage: str, seconds: float) -> None:
@@ -122,15 +115,6 @@ def last_ran_ns(stage: str) -> int:
         return (DURATIONS / stage).stat().st_mtime_ns
     except OSError:
         return 0
-
-
-def dvc(command: str, *words: str) -> int:
-    """DVC's exit status, run in this process (a fresh start would cost half a second)."""
-    from dvc.cli import main as dvc_main
-
-    logging.disable(logging.INFO)  # errors only; the job's own output is not affected
-    with contextlib.redirect_stdout(io.StringIO()):
-        return dvc_main(["--wait-for-lock", command, *words])
 
 
 if __name__ == "__main__":

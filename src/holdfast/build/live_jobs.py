@@ -19,6 +19,12 @@ STYLES = {"done": "green", "reused": "cyan", "failed": "bold red", "running": "y
 _STAGE = re.compile(r"\benvs/job (\S+)")
 
 
+def stage_of(shell: str | None) -> str:
+    """The DVC stage of a job with this shell command; empty for a job that has none."""
+    found = _STAGE.search(shell or "")
+    return found[1] if found else ""
+
+
 @dataclass
 class RunningJob:
     """A job that Snakemake started or submitted. Its name is that of its DVC stage."""
@@ -34,8 +40,8 @@ class RunningJob:
         """The job of a log event; None for a target such as `all`, which has nothing to do."""
         if record.shellcmd is None and not record.output:
             return None
-        stage = _STAGE.search(record.shellcmd or "")
-        name = stage[1] if stage else "-".join([record.rule_name, *getattr(record, "wildcards", {}).values()])
+        stage = stage_of(record.shellcmd)
+        name = stage or "-".join([record.rule_name, *getattr(record, "wildcards", {}).values()])
         return cls(name, record.rule_name, list(record.log), ran_before_ns=last_ran_ns(name) if stage else -1)
 
     def was_reused(self) -> bool:

@@ -52,7 +52,10 @@ def main(arguments: argparse.Namespace) -> None:
 def plan() -> list[Planned]:
     """The stale stages in the order of building. Raises UserError when params.yaml or the rules are at fault."""
     params = validate()
-    stages, changes = staleness.look()
+    versions, changes = staleness.look()
+    stages = versions.stages
+    stages.pop(dvc_file.WORKFLOW)
+    changes.pop(dvc_file.WORKFLOW, None)
     restorable = {name for name, found in changes.items() if only_outputs_changed(found)}
     due = downstream(stages, set(changes) - restorable)
     maker = makers(stages)

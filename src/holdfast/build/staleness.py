@@ -9,105 +9,91 @@ import contextlib
 import json
 import os
 import stat
-import subprocess
-import sys
 import time
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from holdfast.build import dvc_file
-from holdfast.build import stages as dvc_stages
+from holdfast.build.job_files import FOLDER_STAMP
 from holdfast.build.jobs import LISTING
-from holdfast.build.lock import check_no_build
-from holdfast.build.stages import Stage, downstream, in_order, load_stages, only_outputs_changed
+from holdfast.build.ownership import check_no_build
+from holdfast.build.recorder import adopt
+from holdfast.build.stages import Stage, downstream, in_order, only_outputs_changed, remove_dangling
+from holdfast.build.versions import Changes, Versions
 from holdfast.common import section
 from holdfast.common.errors import UserError
+from holdfast.inference.recorded import CACHE
 
 FRESH_NS = 10**18  # September 2001: older than any output
-FOLDER_STAMP = ".snakemake_timestamp"  # Snakemake takes a folder's time from this file in it
 
 
-def prepare(config: Mapping[str, Any]) -> None:
+def prepare(config: Mapping[str, Any]) -> Versions | None:
     """Make Snakemake see what is stale. Called once, before the rules are read; `config` is Snakemake's params.yaml.
 
-    Regenerates dvc.yaml when the rules or parameters changed, and puts deleted outputs back from DVC's cache.
-    Raises UserError when params.yaml is invalid or `config` differs from it.
+    Regenerates dvc.yaml when the rules or parameters changed, and puts deleted outputs back from DVC's cache. None
+    while Snakemake only lists its jobs. Raises UserError when params.yaml is invalid or `config` differs from it.
     """
     if LISTING in os.environ:
-        return
+        return None
     if dict(config) != section.load():
         raise UserError(
             "--config and --configfile would bypass params.yaml, which DVC reads too: edit params.yaml,"
             " or try a value with `dvc exp run -S key=value`"
         )
-    jobs, changes = look()
-    if dvc_file.WORKFLOW in changes:  # dvc.yaml has just been checked
-        run_dvc("commit", "--force", "--quiet", dvc_file.WORKFLOW)
+    versions, changes = look()
+    jobs = {name: stage for name, stage in versions.stages.items() if name != dvc_file.WORKFLOW}
+    if changes.pop(dvc_file.WORKFLOW, None) is not None:  # dvc.yaml has just been checked
+        versions.record(dvc_file.WORKFLOW)
     now = time.time_ns()
     put_in_order(jobs, now)
     set_stamps(jobs, stale=set(changes), newest=now + 10**6)  # equal times would not count as newer
     unprotect(jobs[name]["outs"] for name in downstream(jobs, changes))
+    os.environ[CACHE] = versions.cache_folder
+    return versions
 
 
-def look() -> tuple[dict[str, Stage], dict[str, list[Any]]]:
-    """The stages that are jobs, and what DVC finds changed, after dvc.yaml and deleted outputs are restored.
+def look() -> tuple[Versions, dict[str, Changes]]:
+    """The stages' versions and what changed since they were recorded, after dvc.yaml and deleted outputs are restored.
 
-    Raises UserError when params.yaml or the rules are at fault, or while a build runs.
-    """
-    remove_dangling()
-    if not dvc_file.current():
-        dvc_file.refresh()
-    stages = load_stages()
-    del stages[dvc_file.WORKFLOW]
-    return stages, restore_deleted(stages, dvc_status())
-
-
-def remove_dangling() -> None:
-    """Remove links to nothing among the outputs, on which both engines stop (`stages.remove_dangling`)."""
-    # a dvc.yaml that cannot be read is about to be regenerated
-    with contextlib.suppress(OSError, yaml.YAMLError, KeyError, TypeError):
-        for stage in load_stages().values():
-            dvc_stages.remove_dangling(stage.get("outs", ()))
-
-
-def run_dvc(*words: str) -> str:
-    """DVC's standard output. Raises UserError with its messages when it fails."""
-    command = [sys.executable, "-m", "dvc", "--wait-for-lock", *words]
-    done = subprocess.run(command, capture_output=True, text=True, stdin=subprocess.DEVNULL)
-    if done.returncode:
-        raise UserError(f"dvc {' '.join(words)} failed:\n{done.stderr.strip() or done.stdout.strip()}")
-    return done.stdout
-
-
-def dvc_status() -> dict[str, list[Any]]:
-    """What DVC finds changed, by stage; a stage that is up to date is not there.
-
-    Raises UserError while a build runs: what it is about to write is neither stale nor fresh.
+    Raises UserError when params.yaml or the rules are at fault, or while a build runs: what it is about to write is
+    neither stale nor fresh.
     """
     check_no_build()
-    return json.loads(run_dvc("status", "--json"))
-
-
-def restore_deleted(stages: Mapping[str, Stage], changes: dict[str, list[Any]]) -> dict[str, list[Any]]:
-    """Put deleted outputs back where the cache has them and their stage is unchanged else; what is changed then."""
-    deleted = [
-        out
+    mend_rwlock()
+    if not dvc_file.current():
+        dvc_file.refresh()
+    versions = Versions()
+    for stage in versions.stages.values():
+        remove_dangling(stage["outs"])
+    adopt(versions)
+    changes = versions.status()
+    deleted = {
+        name: [out for change in found for out, how in change["changed outs"].items() if how == "deleted"]
         for name, found in changes.items()
-        if name in stages and only_outputs_changed(found)
-        for change in found
-        for out, state in change["changed outs"].items()
-        if state == "deleted"
-    ]
-    if not deleted:
-        return changes
+        if only_outputs_changed(found)
+    }
+    for name, outs in deleted.items():
+        if outs:
+            with contextlib.suppress(UserError):  # not in the cache: the stage is stale
+                versions.restore(name, only=outs)
+    return versions, versions.status() if any(deleted.values()) else changes
+
+
+def mend_rwlock() -> None:
+    """Remove DVC's list of who uses which file when a killed DVC left it torn: every DVC command would stop there.
+
+    No build runs, so what it says of jobs is void; DVC itself leaves out processes that have ended.
+    """
+    path = Path(".dvc/tmp/rwlock")
     try:
-        run_dvc("checkout", "--quiet", *deleted)
-    except UserError:  # not in the cache: their stages are stale
-        return changes
-    return dvc_status()
+        intact = isinstance(json.loads(path.read_text(encoding="utf-8")), dict)
+    except FileNotFoundError:
+        return
+    except ValueError:
+        intact = False
+    if not intact:
+        path.unlink(missing_ok=True)
 
 
 def put_in_order(stages: Mapping[str, Stage], now: int) -> None:

@@ -203,9 +203,6 @@ class Terminal(LogHandlerBase):
             if jobs.total:
                 self.say(f"{counted(jobs.total, 'job')} would run; `holdfast plan` says why, and what they cost")
             return
-        if not (self.interrupted or self.faulty):
-            for number in list(jobs.running):  # with --quiet, Snakemake does not say which jobs finished
-                self.finish(number)
         if jobs.total and not (self.quiet and jobs.ended.total() == jobs.total and not self.failed):
             self.say(f"{jobs.counts(waiting='not started')}, in {jobs.took()}", "bold")
         if self.failed:

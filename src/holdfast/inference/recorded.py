@@ -1,6 +1,7 @@
 """The version of an output that DVC recorded last: DVC deletes outputs before a stage runs, its cache keeps them."""
 
 import hashlib
+import os
 import subprocess
 from functools import cache
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import Any
 import polars as pl
 import yaml
 
+CACHE = "HOLDFAST_DVC_CACHE"  # in the environment of a build's jobs: DVC's cache folder
 LOCK = Path("dvc.lock")
 IN_ENV = Path(__file__).resolve().parents[3] / "envs/in-env"
 
@@ -63,8 +65,10 @@ def earlier_rows(output: str, text_column: str) -> pl.LazyFrame | None:
 def _cache(project: Path) -> Path:
     """The cache folder of a DVC project, by DVC's own configuration: system, user, repository and local.
 
-    DVC is asked in the core environment: the environments that ask models do not have it.
+    Where no build has said it, DVC is asked in the core environment: those that ask models do not have it.
     """
+    if CACHE in os.environ:
+        return Path(os.environ[CACHE])
     command = [str(IN_ENV), "core", "dvc", "cache", "dir"]
     done = subprocess.run(command, cwd=project, capture_output=True, text=True, stdin=subprocess.DEVNULL)
     return Path(done.stdout.strip()) if done.returncode == 0 else project / ".dvc/cache"

@@ -1,16 +1,12 @@
 """Jobs: one build at a time, nothing lost when they run side by side, failures that explain themselves."""
 
 import subprocess
-import sys
 import time
-from pathlib import Path
 
 import pytest
 import yaml
 
-from holdfast.build import lock
-from holdfast.common.errors import UserError
-from toy_project import ROOT, Project
+from toy_project import Project
 
 pytestmark = pytest.mark.workflow
 BUILDS = {"snakemake": ["snakemake"], "dvc": ["dvc", "repro"]}
@@ -90,18 +86,12 @@ def test_an_unknown_stage_is_named(toy: Project) -> None:
     assert "nothing" in done.stderr
 
 
-def test_the_lock_goes_with_its_process(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
-    holder = subprocess.Popen(
-        [sys.executable, "-c", "from holdfast.build import lock; held = lock.hold_build(); print(flush=True); input()"],
-        env={"PYTHONPATH": str(ROOT / "src")}, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-    )  # fmt: skip
-    assert holder.stdout
-    holder.stdout.readline()
-    with lock.building("a job of that build", shared=True):
-        pass
-    with pytest.raises(UserError, match=rf"another build runs in this checkout: snakemake, process {holder.pid}"):
-        lock.hold_build()
-    holder.kill()
-    holder.wait()
-    lock.hold_build().close()
+def test_by_hand_a_job_is_one_stage_of_dvc(toy: Project) -> None:
+    command = yaml.safe_load((toy.folder / "dvc.yaml").read_text())["stages"]["filter"]["cmd"]
+    (toy.folder / "data/filter/selected.txt").unlink()
+    params = toy.params()
+    toy.set_params(params | {"filter": {"threshold": 0.7}})
+    toy.ran()
+    toy.run("sh", "-c", command)
+    assert toy.ran() == ["filter"]
+    assert "filter" not in toy.stale_for_dvc()

@@ -78,7 +78,7 @@ class Versions:
 
         One difference: an output that is as recorded is not listed, even if the cache has lost it.
         """
-        values = {section.PARAMS_FILE: section.load()}
+        values: dict[str, Any] = {section.PARAMS_FILE: section.load()}
         seen: dict[str, str | None] = {}
 
         def current(path: str) -> str | None:
@@ -94,8 +94,7 @@ class Versions:
             for path, keys in params_of(stage).items():
                 if path not in values:
                     values[path] = _yaml(path)
-                recorded = entry.get("params", {}).get(path, {})
-                if changed := dict(_param_changes(keys, recorded, values[path])):
+                if changed := _params_change(keys, entry.get("params", {}).get(path), values[path]):
                     deps[path] = changed
             outs = dict(_file_changes(stage["outs"], entry.get("outs"), current))
             changes = [{"changed deps": deps}] if deps else []
@@ -211,23 +210,28 @@ def _file_changes(
             yield path, "modified"
 
 
-def _param_changes(keys: Iterable[str], recorded: Mapping[str, Any], values: Any) -> Iterator[tuple[str, str]]:
+def _params_change(keys: Iterable[str], recorded: Mapping[str, Any] | None, values: Any) -> str | dict[str, str]:
+    """How the keys of one file changed, or the whole file did; empty if they did not."""
+    if values is None:
+        return "deleted"
+    if recorded is None:
+        return "new"
+    found = {}
     for key in keys:
         now = section.look_up(values, key)
         if now is section.ABSENT:
-            yield key, "deleted"
-        elif key not in recorded:
-            yield key, "new"
-        elif now != recorded[key]:
-            yield key, "modified"
+            found[key] = "deleted"
+        elif key not in recorded or now != recorded[key]:
+            found[key] = "modified" if key in recorded else "new"
+    return found
 
 
 def _yaml(path: str) -> Any:
-    """The values in a parameter file other than params.yaml; none where it is missing."""
+    """The values in a parameter file other than params.yaml; None where it is missing."""
     try:
         return yaml.load(Path(path).read_text(encoding="utf-8"), Yaml12) or {}
     except FileNotFoundError:
-        return {}
+        return None
 
 
 def _plain(value: Any) -> Any:

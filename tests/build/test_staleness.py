@@ -10,7 +10,6 @@ from hypothesis import strategies as st
 
 from holdfast.build import staleness
 from holdfast.build.stages import downstream
-from holdfast.common.errors import UserError
 
 NOW = 1_800_000_000_000_000_000
 CHAIN = {
@@ -107,9 +106,3 @@ def test_stale_outputs_become_writable(tmp_path: Path) -> None:
     if os.getuid():  # root may write anyway
         staleness.unprotect([[str(tmp_path / "file")]])
         assert (tmp_path / "file").stat().st_mode & 0o777 == 0o644
-
-
-def test_dvcs_own_words_are_shown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
-    with pytest.raises(UserError, match="not inside of a DVC repository"):
-        staleness.dvc_status()

@@ -1,7 +1,6 @@
 """What a build shows: in a terminal, in a pipe, when a job fails, when it is stopped, when it is killed."""
 
 import fcntl
-import json
 import os
 import pty
 import re
@@ -221,17 +220,6 @@ def test_a_killed_build_leaves_the_cursor_and_its_jobs_end(toy: Project) -> None
         time.sleep(0.1)
     (toy.outside / "hang-filter").unlink()
     assert ended(toy.snakemake().stderr)["filter"] == "done"
-
-
-@workflow
-def test_a_hang_up_lets_dvc_release_its_lock(toy: Project) -> None:
-    toy.ran()
-    build = start_hanging(toy)
-    words = ["pgrep", "-s", str(build.pid), "-f", "holdfast.build.job --repro filter"]
-    os.kill(int(subprocess.run(words, capture_output=True, text=True, check=True).stdout), signal.SIGHUP)
-    assert build.end() == 1
-    lock = json.loads((toy.folder / ".dvc/tmp/rwlock").read_text())
-    assert not lock.get("write"), "the next build would find the outputs locked by a process that is gone"
 
 
 @workflow

@@ -34,7 +34,7 @@ class Versions:
             self.repo = Repo(_wait_for_lock=True)
         except DvcException as error:
             raise UserError(f"DVC: {error}; run this in the project's root folder") from error
-        logging.getLogger("dvc").setLevel(logging.ERROR)  # not that an output is empty, for example
+        logging.getLogger("dvc").setLevel(logging.CRITICAL)  # errors are exceptions here; no progress bars either
         self.stages = load_stages()
         self.lock = DvcLock()
         self.cache_folder: str = self.repo.cache.legacy.path

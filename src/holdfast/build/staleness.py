@@ -77,7 +77,10 @@ def look() -> tuple[Versions, dict[str, Changes]]:
         if outs:
             with contextlib.suppress(UserError):  # not in the cache: the stage is stale
                 versions.restore(name, only=outs)
-    return versions, versions.status() if any(deleted.values()) else changes
+    if any(deleted.values()):
+        changes = versions.status()
+    versions.fill_cache(name for name in versions.stages if name not in changes)
+    return versions, changes
 
 
 def mend_rwlock() -> None:

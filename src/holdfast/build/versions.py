@@ -165,6 +165,12 @@ class Versions:
                 if only is None or out.def_path in only:
                     out.checkout(force=True)
 
+    def fill_cache(self, fresh: Iterable[str]) -> None:
+        """Put outputs of stages that are up to date into the cache again, if it has lost them."""
+        for name in fresh:
+            if not all(self.in_cache(out["md5"]) for out in self.lock.entries[name]["outs"]):
+                self.record(name)
+
     @contextlib.contextmanager
     def _dvc(self, what: str) -> Iterator[None]:
         """Inside, DVC's lock is held, and its errors and the file system's are a UserError that begins with `what`."""

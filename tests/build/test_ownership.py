@@ -62,13 +62,14 @@ def test_the_lock_goes_with_its_process() -> None:
 
 
 def test_a_build_on_another_host_is_known_by_its_sign_of_life(elsewhere: Owner) -> None:
+    ownership.Beat(BUILD_LOCK)
     with pytest.raises(UserError, match=r"another build runs .*: snakemake, process 17 on another-host"):
         Build("snakemake")
     assert BUILD_LOCK.read_bytes() == elsewhere.text()
 
 
 def test_a_dead_host_is_taken_over_from(elsewhere: Owner) -> None:
-    then = time.time() - ownership.SILENT_S - 1
+    then = time.time() - ownership.SILENT_S + 2  # its last sign of life was recent
     os.utime(BUILD_LOCK, (then, then))
     build = Build("snakemake")
     assert ownership.current_owner() == build.owner

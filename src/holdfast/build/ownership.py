@@ -10,6 +10,7 @@ a job that starts late sees by the build's id that its build is over.
 import contextlib
 import errno
 import json
+import math
 import os
 import signal
 import subprocess
@@ -96,12 +97,14 @@ class Beat:
 
 
 def silent_s(path: Path) -> float:
-    """Seconds since the file's last beat, both by the clock of the file system's server."""
+    """Seconds since the file's last beat, both by the clock of the file system's server; infinite if it is gone."""
     probe = path.with_name(f".{path.name}.{os.uname().nodename}.{os.getpid()}")
     try:
         probe.touch()
         with path.open("rb") as file:  # opening has NFS ask its server
             return probe.stat().st_mtime - os.fstat(file.fileno()).st_mtime
+    except FileNotFoundError:
+        return math.inf
     finally:
         probe.unlink(missing_ok=True)
 
@@ -143,11 +146,14 @@ def _refuse_another(file: IO[bytes]) -> None:
     owner = Owner.read(file.read())
     if locked and (owner is None or (owner.host == os.uname().nodename and not owner.runs_here())):
         return
+    before = 0.0
     while locked and owner is not None and not owner.runs_here() and owner == current_owner():
-        if silent_s(BUILD_LOCK) > SILENT_S:
+        silent = silent_s(BUILD_LOCK)
+        if silent > SILENT_S:
             return
-        if silent_s(BUILD_LOCK) < BEAT_S:  # it has just given a sign of life
+        if silent < before:  # a sign of life
             break
+        before = silent
         time.sleep(1)
     file.close()
     raise UserError(
@@ -230,7 +236,7 @@ def _alive(owner: Owner, path: Path) -> bool:
         return owner.runs_here()
     if owner.slurm_job and (listed := _slurm_lists(owner.slurm_job)) is not None:
         return listed
-    return path.exists() and silent_s(path) < SILENT_S
+    return silent_s(path) < SILENT_S
 
 
 def _stop(owner: Owner, path: Path) -> None:

@@ -12,7 +12,6 @@ from holdfast.build.plan_rows import Rows, rows_of
 from holdfast.build.stages import downstream, in_order, makers, only_outputs_changed
 from holdfast.common import section
 from holdfast.common.wording import counted, duration
-from holdfast.inference.recorded import recorded_stages
 from holdfast.params.schema import Params
 from holdfast.params.validation import validate
 
@@ -54,12 +53,10 @@ def plan() -> list[Planned]:
     params = validate()
     versions, changes = staleness.look()
     stages = versions.stages
-    stages.pop(dvc_file.WORKFLOW)
-    changes.pop(dvc_file.WORKFLOW, None)
     restorable = {name for name, found in changes.items() if only_outputs_changed(found)}
     due = downstream(stages, set(changes) - restorable)
     maker = makers(stages)
-    lock = recorded_stages()
+    lock = versions.lock.entries
     values = section.load()
 
     def known(path: str) -> bool:

@@ -4,6 +4,7 @@ Snakemake's log events tell when a job starts and ends. A handler is called at o
 a job's order is written before the job is started, and its outputs are recorded before any job that reads them is.
 """
 
+import atexit
 import logging
 import os
 import shlex
@@ -39,6 +40,7 @@ def start(versions: Versions) -> Build:
     Raises UserError when another build runs.
     """
     build = Build("snakemake")
+    atexit.register(build.end)  # not after a kill: then the next build finds that its process is gone
     stop_earlier_jobs(build.owner.build, logger.warning)
     os.environ[BUILD] = build.owner.build  # for the jobs
     logger.addHandler(Recorder(versions, build.owner.build))

@@ -42,9 +42,7 @@ def prepare(config: Mapping[str, Any]) -> Versions | None:
             " or try a value with `dvc exp run -S key=value`"
         )
     versions, changes = look()
-    jobs = {name: stage for name, stage in versions.stages.items() if name != dvc_file.WORKFLOW}
-    if changes.pop(dvc_file.WORKFLOW, None) is not None:  # dvc.yaml has just been checked
-        versions.record(dvc_file.WORKFLOW)
+    jobs = versions.stages
     now = time.time_ns()
     put_in_order(jobs, now)
     set_stamps(jobs, stale=set(changes), newest=now + 10**6)  # equal times would not count as newer
@@ -54,7 +52,7 @@ def prepare(config: Mapping[str, Any]) -> Versions | None:
 
 
 def look() -> tuple[Versions, dict[str, Changes]]:
-    """The stages' versions and what changed since they were recorded, after dvc.yaml and deleted outputs are restored.
+    """The jobs' versions and what changed since they were recorded, after dvc.yaml and deleted outputs are restored.
 
     Raises UserError when params.yaml or the rules are at fault, or while a build runs: what it is about to write is
     neither stale nor fresh.
@@ -64,6 +62,8 @@ def look() -> tuple[Versions, dict[str, Changes]]:
     if not dvc_file.current():
         dvc_file.refresh()
     versions = Versions()
+    if versions.status([dvc_file.WORKFLOW]):
+        versions.record(dvc_file.WORKFLOW)  # dvc.yaml has just been checked
     for stage in versions.stages.values():
         remove_dangling(stage["outs"])
     adopt(versions)
@@ -80,6 +80,7 @@ def look() -> tuple[Versions, dict[str, Changes]]:
     if any(deleted.values()):
         changes = versions.status()
     versions.fill_cache(name for name in versions.stages if name not in changes)
+    del versions.stages[dvc_file.WORKFLOW]  # no job
     return versions, changes
 
 

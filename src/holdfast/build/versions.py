@@ -15,7 +15,7 @@ from typing import Any
 import yaml
 
 from holdfast.build.dvc_lock import DvcLock, Entry, Yaml12
-from holdfast.build.stages import Stage, load_stages
+from holdfast.build.stages import Stage, load_stages, only_outputs_changed
 from holdfast.common import section
 from holdfast.common.errors import UserError
 
@@ -43,8 +43,8 @@ class Versions:
     def cache(self) -> Any:
         return self.repo.cache.local
 
-    def hash(self, path: str) -> tuple[str, dict[str, Any]] | None:
-        """MD5 of a file, or of a folder's listing as DVC makes it, and its size; None when there is no such file.
+    def hash(self, path: str) -> str | None:
+        """MD5 of a file, or of a folder's listing as DVC makes it; None when there is no such file.
 
         A file whose size, time stamp and inode are those of an earlier call is not read again.
         """
@@ -52,20 +52,16 @@ class Versions:
 
         if not os.path.exists(path):
             return None
-        _, meta, found = build(
+        _, _, found = build(
             self.cache, os.path.abspath(path), self.repo.fs, "md5", ignore=self.repo.dvcignore, dry_run=True
         )
-        size = meta.to_dict()
-        size.pop("isdir", None)
-        assert found.hash_info.value
-        return found.hash_info.value, size
+        return found.hash_info.value
 
     def in_cache(self, md5: str) -> bool:
         """Whether DVC's cache has the file, or the folder with all its files."""
-        folder = md5.endswith(".dir")
         if not os.path.exists(self.cache.oid_to_path(md5)):
             return False
-        return not folder or all(os.path.exists(self.cache.oid_to_path(inner)) for inner in self._files(md5))
+        return not md5.endswith(".dir") or all(map(self.in_cache, self._files(md5)))
 
     def _files(self, md5: str) -> list[str]:
         from dvc_data.hashfile.hash_info import HashInfo
@@ -83,8 +79,7 @@ class Versions:
 
         def current(path: str) -> str | None:
             if path not in seen:
-                found = self.hash(path)
-                seen[path] = found[0] if found else None
+                seen[path] = self.hash(path)
             return seen[path]
 
         found = {}
@@ -138,7 +133,7 @@ class Versions:
         """The entry of an earlier build with the same command, parameters and inputs, whose outputs the cache has."""
         changes = self.status([name]).get(name, [])
         recorded = self.lock.entries.get(name)
-        if recorded and all(isinstance(change, dict) and set(change) == {"changed outs"} for change in changes):
+        if recorded and (not changes or only_outputs_changed(changes)):
             found: Entry | None = recorded
         elif not all(os.path.exists(dep) for dep in self.stages[name]["deps"]):
             return None

@@ -62,10 +62,10 @@ def look() -> tuple[Versions, dict[str, Changes]]:
     if not dvc_file.current():
         dvc_file.refresh()
     versions = Versions()
-    if versions.status([dvc_file.WORKFLOW]):
-        versions.record(dvc_file.WORKFLOW)  # dvc.yaml has just been checked
     for stage in versions.stages.values():
         remove_dangling(stage["outs"])
+    if versions.status([dvc_file.WORKFLOW]):
+        versions.record(dvc_file.WORKFLOW)  # dvc.yaml has just been checked
     adopt(versions)
     changes = versions.status()
     deleted = {
@@ -90,14 +90,15 @@ def mend_rwlock() -> None:
     No build runs, so what it says of jobs is void; DVC itself leaves out processes that have ended.
     """
     path = Path(".dvc/tmp/rwlock")
-    try:
-        intact = isinstance(json.loads(path.read_text(encoding="utf-8")), dict)
-    except FileNotFoundError:
-        return
-    except ValueError:
-        intact = False
-    if not intact:
-        path.unlink(missing_ok=True)
+    for _ in range(2):  # a running DVC command may be writing it
+        try:
+            json.loads(path.read_text(encoding="utf-8"))
+            return
+        except FileNotFoundError:
+            return
+        except ValueError:
+            time.sleep(0.5)
+    path.unlink(missing_ok=True)
 
 
 def put_in_order(stages: Mapping[str, Stage], now: int) -> None:

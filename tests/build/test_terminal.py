@@ -56,7 +56,11 @@ class Terminal:
         if not self.pid:
             fcntl.ioctl(0, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
             os.chdir(project.folder)
-            kept = {key: value for key, value in project.environment().items() if key not in ("CI", "NO_COLOR", "COLUMNS", "LINES")}
+            kept = {
+                key: value
+                for key, value in project.environment().items()
+                if key not in ("CI", "NO_COLOR", "COLUMNS", "LINES")
+            }
             os.execvpe(command[0], command, kept | {"TERM": "xterm-256color"} | environment)
 
     def read(self, until: Callable[[str], object], seconds: float = 120) -> str:

@@ -1,5 +1,6 @@
 """One build in a checkout, whatever the hosts; what an earlier build left running is stopped."""
 
+import fcntl
 import json
 import os
 import subprocess
@@ -9,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from holdfast.build import ownership
+from holdfast.build import owner, ownership
 from holdfast.build.ownership import BUILD, BUILD_LOCK, JOBS, Build, Owner
 from holdfast.common.errors import UserError
 from toy_project import ROOT
@@ -69,7 +70,7 @@ def test_a_build_on_another_host_is_known_by_its_sign_of_life(elsewhere: Owner) 
 
 
 def test_a_dead_host_is_taken_over_from(elsewhere: Owner) -> None:
-    then = time.time() - ownership.SILENT_S + 2  # its last sign of life was recent
+    then = time.time() - owner.SILENT_S + 2  # its last sign of life was recent
     os.utime(BUILD_LOCK, (then, then))
     build = Build("snakemake")
     assert ownership.current_owner() == build.owner
@@ -138,7 +139,7 @@ def test_a_job_runs_once(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_job_ends_when_another_build_takes_over(monkeypatch: pytest.MonkeyPatch) -> None:
     build = Build("snakemake")
     job = python(
-        JOB.replace("import time", "import time, holdfast.build.ownership as o; o.BEAT_S = 0.1", 1),
+        JOB.replace("import time", "import time, holdfast.build.owner as o; o.BEAT_S = 0.1", 1),
         **{BUILD: build.owner.build},
     )
     build.end()
@@ -146,3 +147,17 @@ def test_a_job_ends_when_another_build_takes_over(monkeypatch: pytest.MonkeyPatc
     later = Build("snakemake")
     assert job.wait() == -15
     later.end()
+
+
+def test_a_job_sees_that_the_builds_lock_does_not_reach_its_host(
+    elsewhere: Owner, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv(BUILD, elsewhere.build)
+    with BUILD_LOCK.open("r+b") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        with ownership.running_job("generate-base"):
+            pass
+    assert not ownership.LOCKS_STAY.exists(), "the lock is seen"
+    with ownership.running_job("generate-base"):
+        assert ownership.LOCKS_STAY.exists()
+    assert "WARNING: file locks do not reach other hosts" in capsys.readouterr().out

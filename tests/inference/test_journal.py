@@ -184,3 +184,30 @@ def test_jobs_share_a_journal_on_nfs():
         done = subprocess.run([sys.executable, "-c", NFS, str(number)], capture_output=True, text=True)
         assert done.returncode == (9 if number % 2 else 0), done.stderr
     assert set(texts(Journal("model")).values()) == {f"text {number}" for number in range(4)}
+
+
+def test_where_locks_do_not_reach_other_hosts_their_tails_stay(monkeypatch):
+    """The writer on another host may live though its lock is not seen: its rows are taken, its file is left to it."""
+    killed(answer(1))
+    (tail,) = Path(".holdfast/journal/model").glob("*.tail")
+    elsewhere = tail.rename(tail.with_name(tail.name.replace(os.uname().nodename, "other-host")))
+    journal.LOCKS_STAY.touch()
+    for _ in range(2):
+        kept = Journal("model")
+        assert texts(kept) == {answer(1).key: "text 1"}
+        assert kept.rows().collect().height == 1
+        end_of_process()
+    assert elsewhere.exists()
+    before = elsewhere.stat().st_mtime - 2 * journal.FOREIGN_TAIL_S
+    os.utime(elsewhere, (before, before))
+    assert texts(Journal("model")) == {answer(1).key: "text 1"}
+    assert not elsewhere.exists(), "nobody writes for so long"
+
+
+def test_a_writer_whose_tail_was_taken_from_it_loses_nothing():
+    one = Journal("model")
+    one.add([answer(1)], "a")
+    one._tail_path.unlink()  # by a host that does not see its lock
+    one.add([answer(2)], "a")
+    one.seal()
+    assert set(texts(Journal("model"))) == {answer(1).key, answer(2).key}

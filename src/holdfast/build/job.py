@@ -82,7 +82,8 @@ def run(stage: str, environment: str, log: Path, command: list[str]) -> int:
         note_duration(stage, time.monotonic() - started)
     else:
         lines = log.read_text(encoding="utf-8", errors="replace").splitlines()
-        print(f"{stage} failed (status {status}); the end of {log}:", *lines[-TAIL:], sep="\n", file=sys.stderr)
+        killed = "; killed, which happens when memory runs out" if status == 128 + signal.SIGKILL else ""
+        print(f"{stage} failed (status {status}{killed}); the end of {log}:", *lines[-TAIL:], sep="\n", file=sys.stderr)
     return status
 
 

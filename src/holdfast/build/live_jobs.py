@@ -56,7 +56,7 @@ class RunningJob:
         said = []
         for log in filter(lambda log: Path(log).is_file(), self.logs):
             text = Path(log).read_text(encoding="utf-8", errors="replace").splitlines()
-            said += [f"the end of {log}:", *text[-lines:]]
+            said += [f"the end of {log}:", *text[-lines:]] if text else []
         return said
 
 

@@ -23,6 +23,7 @@ from snakemake_interface_logger_plugins.common import LogEvent
 from holdfast.build import job_output
 from holdfast.build.jobs import LISTING
 from holdfast.build.live_jobs import STYLES, Jobs, JobTable, RunningJob, VisibleCursor
+from holdfast.build.scheduler_errors import explain
 from holdfast.common.errors import UserError
 from holdfast.common.progress import OUTPUT
 from holdfast.common.wording import counted, duration
@@ -154,7 +155,8 @@ class Terminal(LogHandlerBase):
             return
         self.failed.append(job)
         lines = job_output.messages(job.name) or job.log_tail(TAIL)
-        self.show(job, "failed", "", *lines, *filter(None, [record.rule_msg]))
+        scheduler = explain(record.rule_msg or "", record.log[len(job.logs) :], tail=not lines)
+        self.show(job, "failed", "", *lines, *scheduler)
 
     def on_error(self, record: LogRecord) -> None:
         text = record.getMessage()

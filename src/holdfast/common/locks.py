@@ -8,6 +8,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
+LOCKS_STAY = Path(".holdfast/locks-stay-on-host")  # there once a job saw that other hosts' locks are not seen here
+
 
 def open_lock(path: str | os.PathLike[str], mode: int = 0o644) -> IO[bytes]:
     """Open a lock file, created if need be, without changing what is in it.

@@ -14,6 +14,7 @@ used: its rows are asked again. Answers are found by key only (`holdfast.inferen
 import json
 import os
 import sys
+import time
 import uuid
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -23,7 +24,7 @@ from typing import IO
 import polars as pl
 
 from holdfast.common.errors import UserError
-from holdfast.common.locks import lock, locked, open_lock, try_lock
+from holdfast.common.locks import LOCKS_STAY, lock, locked, open_lock, try_lock
 from holdfast.common.wording import counted
 from holdfast.inference.journal_files import (
     ROWS,
@@ -42,6 +43,9 @@ ROOT = Path(".holdfast/journal")
 
 
 SPEED_ROWS = 50
+
+
+FOREIGN_TAIL_S = 24 * 3600.0  # without a row for so long, a writer on a host whose locks are not seen is gone
 
 
 SEAL_ROWS, SEAL_BYTES = 5_000, 32 << 20  # a chunk: what one process holds in memory at most
@@ -64,7 +68,7 @@ class Journal:
         self.chunks: list[Path] = []
         self.damaged: list[str] = []
         self._tail: IO[bytes] | None = None
-        self._tail_path = self.folder / f"{os.getpid()}-{uuid.uuid4().hex[:8]}.tail"
+        self._tail_path = self.folder / f"{uuid.uuid4().hex[:8]}-{os.getpid()}-{os.uname().nodename}.tail"
         self._buffer: list[Row] = []
         self._buffered_bytes = 0
         if not write:
@@ -80,7 +84,7 @@ class Journal:
                         json.dumps(about, indent=2, sort_keys=True, default=str) + "\n"
                     )
                 self._seal_orphans()
-                if try_lock(self._use):
+                if not LOCKS_STAY.exists() and try_lock(self._use):
                     compact(self.folder)
                 lock(self._use, shared=True)
                 _IN_USE.append(self._use)
@@ -130,7 +134,7 @@ class Journal:
             return
         with _readable_errors(self.folder), locked(self.folder / "seal.lock"):
             self.chunks.append(seal(self.folder, frame(self._buffer)))
-            self._tail_path.unlink()
+            self._tail_path.unlink(missing_ok=True)
             self._tail.close()
         self._tail, self._buffer, self._buffered_bytes = None, [], 0
 
@@ -183,11 +187,14 @@ class Journal:
                 rows, bad = read_tail(tail)
                 if rows:
                     seal(self.folder, frame(rows))
+                if LOCKS_STAY.exists() and not _left(path):
+                    continue  # its writer, on another host, may live
                 if bad:
                     self.damaged.append(f"{counted(bad, 'damaged line')} at the end of {path.name}")
                 path.unlink()
-        for part in self.folder.glob("*.part"):
-            part.unlink()  # under the seal lock nobody is writing one
+        if not LOCKS_STAY.exists():
+            for part in self.folder.glob("*.part"):
+                part.unlink()  # under the seal lock nobody is writing one
 
     def _read_only(self) -> None:
         for path in self.folder.glob("*.parquet"):
@@ -197,6 +204,12 @@ class Journal:
         for path in self.folder.glob("*.tail"):
             with path.open("rb") as tail:
                 self._note(frame(read_tail(tail)[0]))
+
+
+def _left(tail: Path) -> bool:
+    """Whether the writer of a tail that seems unlocked is gone for certain, where locks do not reach other hosts."""
+    here = tail.stem.split("-", 2)[-1] == os.uname().nodename
+    return here or time.time() - tail.stat().st_mtime > FOREIGN_TAIL_S
 
 
 @contextmanager

@@ -5,6 +5,7 @@ configfile: "params.yaml"
 
 
 include: "rules/common.smk"
+include: "rules/models.smk"
 include: "rules/sandbox.smk"
 include: "rules/sandbox_models.smk"
 include: "rules/seed.smk"

@@ -7,8 +7,6 @@ sys.path.insert(0, os.path.join(workflow.basedir, "src"))  # for a Snakemake tha
 from holdfast.build import ownership, recorder, staleness, terminal
 from holdfast.build.jobs import LISTING
 from holdfast.common.section import ABSENT, look_up
-from holdfast.inference.fingerprint import answer_keys
-from holdfast.inference.params import Model
 
 with terminal.reporting():
     if workflow.is_main_process:
@@ -37,30 +35,9 @@ def env(name):
     return f"envs/{config.get('environments', {}).get(name, name)}.txt"
 
 
-def model_files(name):
-    """The model's folder, if it is a local one, and the chat template and tokenizer set for it."""
-    return Model.model_validate(config["models"][name]).files.values()
-
-
 def present(*keys):
     """Those of the dotted keys that params.yaml has: an optional key is declared where it is set."""
     return [key for key in keys if look_up(config, key) is not ABSENT]
-
-
-def model_keys(name):
-    """The keys of a model that decide its answers; prices and limits are not among them."""
-    return answer_keys(name, config["models"][name])
-
-
-def loading_keys():
-    """The keys that decide how the base model's tokenizer is loaded, besides its path."""
-    keys = ("revision", "chat_template", "engine_args.trust_remote_code")
-    return present(*(f"models.{config['base']}.{key}" for key in keys))
-
-
-def gpus(name):
-    """The number of GPUs that a job of this model needs."""
-    return config["models"][name].get("gpus", 0)
 
 
 def harness_items():

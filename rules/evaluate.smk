@@ -44,6 +44,7 @@ rule evaluate:
     wildcard_constraints:
         arm="|".join(evaluated()),
     resources:
+        **model_resources(lambda w: config["base"]),
         gpu=max(gpus(model) for model in [config["base"], *evaluate_judges()]),  # they run one after the other
     params:
         code=code("holdfast.steps.evaluate"),

@@ -55,6 +55,7 @@ rule train:
     wildcard_constraints:
         run="|".join(training_runs()),
     resources:
+        **own_resources(lambda w: config["train"], config["train"].get("resources", {})),
         gpu=config["train"].get("gpus", 0),
     params:
         # the most expensive job: only the modules that shape the configuration, the model folder and the run

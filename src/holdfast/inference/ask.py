@@ -4,7 +4,7 @@ An answer is taken from the journal if the same request was ever answered; else 
 output in DVC's cache (pulled from a colleague, for example); only the other requests are sent to the engine.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from functools import cache
 from itertools import chain
 from typing import NamedTuple
@@ -24,6 +24,7 @@ from holdfast.inference.model_files import pinned
 from holdfast.inference.params import Model
 from holdfast.inference.recorded import earlier_rows
 from holdfast.inference.request import PERMANENT, Answer, Request, request_key
+from holdfast.inference.shards import Shard, refuse_missing
 from holdfast.inference.token_estimate import prompt_tokens
 
 __all__ = ["ANSWERS", "Pending", "Request", "ask", "pending"]
@@ -59,18 +60,22 @@ def ask(
     output: str | None = None,
     text_column: str = "text",
     failures: Failures | None = None,
+    shard: Shard | None = None,
+    sharded: bool = False,
 ) -> pl.LazyFrame:
     """Answers (schema ANSWERS), one row for each request in the order given; only new requests reach the model.
 
     `total` is the number of requests, for progress. `output` names the table that the step is about to write, if that
     table keeps `request_key`, finish_reason, prompt_tokens, output_tokens and the text in `text_column`. `failures`
-    counts the failed rows of all calls of a step; by default the step is this call.
+    counts the failed rows of all calls of a step; by default the step is this call. With `shard`, only the requests of
+    that shard are asked and returned. With `sharded`, jobs of their own have asked all requests before.
     Raises UserError when the model cannot be used, a spending cap is reached, or more than `model.max_failed_share` of
     the step's rows fail; finished rows stay in the journal. A SIGTERM exits with 143, Ctrl-C with 130.
     """
     model = pinned(name, model)
     model_hash = fingerprint(name, model)
     journal = Journal(model_hash, about(name, model))
+    total = shard.rows(total) if shard else total
     progress = Progress(f"{step} {name}", total)
     order: list[pl.DataFrame] = []
     failed: list[Answer] = []
@@ -81,9 +86,14 @@ def ask(
         read = bool(request.logprobs_of and request.messages)
         return request_key(model_hash, request, read and opened())
 
-    questions = _missing(requests, key_of, journal, order, failed, progress, output, text_column, step)
+    keyed = ((key_of(request), request) for request in requests)
+    if shard:
+        keyed = ((key, request) for key, request in keyed if shard.has(key))
+    questions = _missing(keyed, journal, order, failed, progress, output, text_column, step)
     first = next(questions, None)
     if first is not None:
+        if sharded:
+            refuse_missing(step, name, model)
         print(f"{step} {name}: starting {model.engine} for {model.path} …", flush=True)
         with stopping_cleanly(), journal, engines.start(name, model) as engine:
             progress.started()
@@ -142,8 +152,7 @@ def pending(
 
 
 def _missing(
-    requests: Iterable[Request],
-    key_of: Callable[[Request], bytes],
+    requests: Iterable[tuple[bytes, Request]],
     journal: Journal,
     order: list[pl.DataFrame],
     failed: list[Answer],
@@ -155,8 +164,7 @@ def _missing(
     """Note each request's id and key in `order`, known faults in `failed`; yield the requests without an answer."""
     known = journal.keys
     batch: list[tuple[str, bytes, int]] = []
-    for request in requests:
-        key = key_of(request)
+    for key, request in requests:
         batch.append((request.id, key, request.seed))
         if len(batch) == 8192:
             order.append(pl.DataFrame(batch, schema=ORDER, orient="row"))

@@ -72,6 +72,17 @@ class Model(Section):
         description="passed on unchanged: arguments of vLLM or from_pretrained; openai: fields of the request",
     )
     gpus: int = Field(0, ge=0, description="GPUs that one job of this model needs")
+    shards: int = Field(
+        1,
+        ge=1,
+        description="jobs that share the model's rows in reconstruct, generate and score, each with `gpus` of its own;"
+        " tables and journal do not depend on it",
+    )
+    resources: dict[str, int | str] = Field(
+        {},
+        description="Snakemake resources of the model's jobs, such as mem_mb, runtime (minutes), cpus_per_task or"
+        " slurm_partition; others are the profile's",
+    )
     url: str | None = Field(None, description="openai: base address of the endpoint, ending in /v1")
     api_key_env: str | None = Field(None, description="openai: name of the environment variable that holds the key")
     concurrency: int = Field(32, ge=1, description="openai: requests in flight at once")

@@ -5,38 +5,24 @@ import polars as pl
 from holdfast.chat.control_tokens import message_control_tokens
 from holdfast.chat.template import Template, load_tokenizer
 from holdfast.common.files import scan_table, write_table
-from holdfast.common.section import read, value
+from holdfast.common.section import value
 from holdfast.common.step import arguments, run
 from holdfast.common.tables import GENERATIONS, INSTRUCTIONS, REJECTED_GENERATIONS
 from holdfast.inference.answer_text import renderer_of, without_template_text
-from holdfast.inference.ask import ask
-from holdfast.inference.fingerprint import read_model
-from holdfast.inference.model_files import pinned, pinned_loading
-from holdfast.steps.generate.candidates import answered, candidates, requests, split
-from holdfast.steps.generate.params import Generate
+from holdfast.inference.model_files import pinned_loading
+from holdfast.steps.generate.asking import ask_all
+from holdfast.steps.generate.candidates import answered, candidates, split
 
 
 def main() -> None:
     args = arguments(__doc__, "model", "base", "instructions", "generations", "rejected")
-    generate = read(args.params, "generate", Generate)
-    model = pinned(args.model, read_model(args.params, args.model))
-    sampling = generate.models[args.model].over(generate.sampling)
+    asked = ask_all(args, args.generations)
     base_tokens = message_control_tokens(base_template(args.params, args.base))
     instructions = scan_table(args.instructions, INSTRUCTIONS)
-    rows = candidates(instructions, args.model, generate.samples)
-    asking = requests(instructions, args.model, generate.samples, sampling, value(args.params, "random_seed"))
-    answers = ask(
-        args.model,
-        model,
-        asking,
-        rows.select(pl.len()).collect().item(),
-        step="generate",
-        output=args.generations,
-        text_column="response",
-    )
+    rows = candidates(instructions, args.model, asked.samples)
     renderings = instructions.select(pl.col("rendering").unique()).collect()["rendering"]
-    renderer = renderer_of(args.model, model)
-    found = without_template_text(answered(rows, answers), renderer, renderings)
+    renderer = renderer_of(args.model, asked.model)
+    found = without_template_text(answered(rows, asked.answers), renderer, renderings)
     own_tokens = message_control_tokens(Template(renderer.tokenizer)) if renderer else []
     kept, rejected = split(found, {*base_tokens, *own_tokens})
     write_table(kept, args.generations, GENERATIONS)

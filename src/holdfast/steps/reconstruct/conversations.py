@@ -4,6 +4,7 @@ import datetime
 import json
 from collections import Counter
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 import polars as pl
@@ -110,16 +111,20 @@ class Conversations:
 
 
 def extend(
-    samples: pl.DataFrame, conversations: Conversations, name: str, model: Model, failures: Failures
+    samples: pl.DataFrame,
+    conversations: Conversations,
+    name: str,
+    model: Model,
+    failures: Failures,
+    sharded: bool = False,
 ) -> pl.DataFrame:
     """`samples` with the chosen ones extended to conversations, in the same order; prints why others could not be."""
+    asking = partial(ask, name, model, step="reconstruct", failures=failures, sharded=sharded)
     for turn in range(1, conversations.settings.max_turns):
         rows = conversations.unfinished(samples, turn)
         if not rows:
             break
-        replies = ask(
-            name, model, conversations.ask_answers(rows), len(rows), step="reconstruct", failures=failures
-        ).collect()
+        replies = asking(requests=conversations.ask_answers(rows), total=len(rows)).collect()
         answers = conversations.answers_only(replies, rows)
         rows = [
             row | {"messages": [*row["messages"], {"role": "assistant", "content": answers[row["sample_id"]]}]}
@@ -128,9 +133,7 @@ def extend(
         ]
         if not rows:
             break
-        users = ask(
-            name, model, conversations.ask_users(rows), len(rows), step="reconstruct", failures=failures
-        ).collect()
+        users = asking(requests=conversations.ask_users(rows), total=len(rows)).collect()
         longer = pl.DataFrame(rows, schema=SAMPLES).drop(*(set(ANSWERS) & set(SAMPLES)))
         ended = users.filter(pl.col("finish_reason") == "stop")
         conversations.lost["the next turn of the user did not end"] += len(users) - len(ended)

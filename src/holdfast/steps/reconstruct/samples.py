@@ -29,10 +29,11 @@ def _draws(prompt: dict[str, Any]) -> list[tuple[int, str]]:
 
 
 def first_turns(prompts: pl.DataFrame, answers: pl.DataFrame) -> pl.DataFrame:
-    """SAMPLES of one turn each, in the order of `prompts` and draws, from the answers to `requests`."""
+    """SAMPLES of one turn each, in the order of `prompts` and draws, from answers to all or some `requests`."""
     drawn = [(row["prompt_id"], *draw) for row in prompts.iter_rows(named=True) for draw in _draws(row)]
     schema = {name: SAMPLES[name] for name in ("prompt_id", "draw", "sample_id")}
     rows = pl.DataFrame(drawn, schema=schema, orient="row")
+    rows = rows.join(answers.select(sample_id="id"), on="sample_id", how="semi", maintain_order="left")
     assert rows["sample_id"].equals(answers["id"]), "answers do not come in the order of the samples"
     system = pl.when(pl.col("system").is_not_null()).then(
         pl.concat_list(pl.struct(role=pl.lit("system"), content="system"))

@@ -51,6 +51,9 @@ class Train(Section):
         None, description="how Axolotl starts its processes; null: accelerate for several GPUs, else python"
     )
     gpus: int = Field(0, ge=0, description="GPUs of one training job")
+    resources: dict[str, int | str] = Field(
+        {}, description="Snakemake resources of a training job, such as mem_mb, runtime (minutes) or cpus_per_task"
+    )
     axolotl: dict[str, Any] = Field({}, description="further keys of Axolotl (deepspeed, fsdp_config, optimizer, …)")
     config: str | None = Field(
         None, description="complete Axolotl YAML file of your own; Holdfast adds data, base model, output and seed"
@@ -58,7 +61,7 @@ class Train(Section):
 
     @model_validator(mode="after")
     def _config_is_whole(self) -> "Train":
-        also = sorted(self.model_fields_set - {"config", "sequence_len", "merge", "launcher", "gpus"})
+        also = sorted(self.model_fields_set - {"config", "sequence_len", "merge", "launcher", "gpus", "resources"})
         if self.config is not None and also:
             raise ValueError(
                 f"config is a complete recipe, so {', '.join(also)} cannot be set too; set it in {self.config}"

@@ -1,6 +1,7 @@
 """What the toy steps share: arguments, atomic writing, traces of what ran, and accidents on demand."""
 
 import argparse
+import fcntl
 import hashlib
 import os
 import sys
@@ -24,8 +25,15 @@ def accident(step: str) -> None:
     if folder:
         with Path(folder, "ran").open("a") as file:
             file.write(step + "\n")
+        alone = os.open(Path(folder, f"alone-{digest(sys.argv)}"), os.O_RDWR | os.O_CREAT)  # open until the end
+        try:
+            fcntl.flock(alone, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:  # the same job runs beside this one
+            Path(folder, "twice").write_text(f"{sys.argv}\n")
         if Path(folder, f"fail-{step}").exists():
             raise SystemExit(f"{step}: failed on demand")
+        if (slow := Path(folder, "slow")).exists():
+            time.sleep(float(slow.read_text()))
         while Path(folder, f"hang-{step}").exists():
             time.sleep(0.05)
 

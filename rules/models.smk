@@ -44,14 +44,15 @@ def own_resources(section, names):
     """Snakemake's resources `names` as functions: from `section(wildcards)`, or the profile's where it has none."""
 
     def of(name):
-        def resource(wildcards, input, attempt, threads):
+        def resource(wildcards, input, attempt, threads, rulename, async_run):
             own = section(wildcards).get("resources", {})
             default = (workflow.resource_settings.default_resources or {}).get(name)
             if name in own:
                 return own[name]
             if default is None:
                 return 0 if name.endswith(("_mb", "_mib")) or name == "runtime" else None
-            return default.evaluate(wildcards, input=input, attempt=attempt, threads=threads).value
+            known = {"input": input, "attempt": attempt, "threads": threads}
+            return default.evaluate(wildcards, **known, rulename=rulename, async_run=async_run).value
 
         return resource
 

@@ -1,6 +1,7 @@
 """What the rules make of a params.yaml: which jobs there are, and what makes each of them stale."""
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -18,6 +19,7 @@ from holdfast.params.validation import validate
 from toy_project import ROOT
 
 SHIPPED = yaml.safe_load((ROOT / "params.yaml").read_text())
+STEPS_OF_BASE = {"reconstruct": "", "generate": "base-", "score": "base-"}
 LINKED = ("Snakefile", "rules", "src", "envs", "data", "examples")
 
 
@@ -60,6 +62,7 @@ def test_only_what_changes_answers_makes_a_job_stale(project: Path) -> None:
     free = {
         "rates": {"input_per_million_tokens": 3.0}, "concurrency": 4, "timeout_s": 7.0, "max_failed_share": 0.5,
         "requests_per_minute": 5.0, "tokens_per_minute": 5.0, "policy": ["outputs_may_train", "x"], "gpus": 2,
+        "resources": {"mem_mb": 9000},
         "engine_args": {**plain["engine_args"], "gpu_memory_utilization": 0.5},
     }  # fmt: skip
     before = stages(with_models(base=plain))
@@ -74,6 +77,50 @@ def test_only_what_changes_answers_makes_a_job_stale(project: Path) -> None:
     longer = {"engine_args": {**plain["engine_args"], "max_model_len": 512}}
     evaluations = {name for name in runs if name.startswith("evaluate")}
     assert stale(before, stages(with_models(base=longer))) == asked | evaluations
+
+
+def test_shards_are_jobs_of_their_own_before_the_step_s_own(project: Path) -> None:
+    before, now = stages(SHIPPED), stages(with_models(base={"shards": 2}, scholar={"shards": 3}))
+    base = {f"{step}_shard-{name}{n}of2" for step, name in STEPS_OF_BASE.items() for n in (1, 2)}
+    scholar = {f"{step}_shard-scholar-{n}of3" for step in ("generate", "score") for n in (1, 2, 3)}
+    assert set(now) - set(before) == base | scholar
+    assert stale(before, {name: now[name] for name in before}) == set(), "commands and parameters stay"
+    ask_base = [path for stage in base for path in now[stage]["outs"]]
+    steps = {name: set(now[name]["deps"]) - set(before[name]["deps"]) for name in before}
+    assert {path for paths in steps.values() for path in paths if "base" in path or "reconstruct" in path} == set(
+        ask_base
+    )
+    assert {name for name, more in steps.items() if more} == {
+        "reconstruct", *(f"{step}-{model}" for step in ("generate", "score") for model in ("base", "scholar"))
+    }  # fmt: skip
+
+
+def test_a_model_s_resources_are_its_jobs_and_the_others_have_the_profile_s(project: Path) -> None:
+    own = {"mem_mb": 9000, "runtime": 77, "slurm_partition": "big", "cpus_per_task": 6}
+    params = with_models(scholar={"resources": own, "gpus": 2, "shards": 2})
+    params["train"] = SHIPPED["train"] | {"resources": {"mem_mb": 8000}}
+    Path("params.yaml").write_text(yaml.safe_dump(params))
+    defaults = ["mem_mb=1000", "runtime=5", "slurm_partition=small"]
+    done = subprocess.run(
+        [Path(sys.executable).parent / "snakemake", "-n", "-F", "--verbose", "--default-resources", *defaults],
+        capture_output=True, text=True, env=dict(os.environ, PYTHONPATH="src", **{LISTING: "1"}),
+    )  # fmt: skip
+    text = done.stdout + done.stderr
+    assert done.returncode == 0, text
+    jobs = {}
+    for part in text.split("\nrule ")[1:]:
+        job = part.split("\n\n")[0]
+        wildcards = re.search(r"wildcards: (.*)", job)
+        line = re.search(r"resources: (.*)", job)
+        jobs[part.split(":")[0], wildcards[1] if wildcards else ""] = set(line[1].split(", ")) if line else set()
+    scholar = {"mem_mb=9000", "runtime=77", "slurm_partition=big", "cpus_per_task=6"}
+    profile = {"mem_mb=1000", "runtime=5", "slurm_partition=small"}
+    assert jobs["generate", "model=scholar"] >= scholar | {"gpu=0"}, "it puts the shards together"
+    assert jobs["generate_shard", "model=scholar, shard=1, shards=2"] >= scholar | {"gpu=2"}
+    assert jobs["score", "judge=base"] >= profile | {"gpu=0"}
+    assert not any(resource.startswith("cpus_per_task") for resource in jobs["score", "judge=base"])
+    assert jobs["train", "run=rehearsed"] >= {"mem_mb=8000", "runtime=5"}
+    assert jobs["clean", ""] >= profile
 
 
 def test_a_model_is_read_whole_if_what_it_answers_by_is_declared(project: Path) -> None:

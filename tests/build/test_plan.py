@@ -1,16 +1,23 @@
 """`holdfast plan`: why, how much, and that what then runs agrees with it in rows."""
 
+import io
 import json
+import re
 import shlex
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 import pytest
 import yaml
+from hypothesis import given
+from hypothesis import strategies as st
+from rich.console import Console
 
 from holdfast.build import plan
 from holdfast.build.plan_rows import Rows, rows_of
+from holdfast.build.plan_text import Planned, print_plan, totals
 from holdfast.common.files import write_table
 from holdfast.common.ids import row_id
 from holdfast.common.tables import GENERATIONS, INSTRUCTIONS
@@ -85,6 +92,7 @@ def test_what_runs_is_what_was_planned(params: Params, server: Server, monkeypat
         assert server.answered.total() - before == planned.asked == asked * samples
         assert planned.reused == count * samples - planned.asked
         assert not planned.estimate
+        assert planned.likely_output_tokens is None or planned.likely_output_tokens <= planned.output_tokens
         assert planned.hours == pytest.approx(planned.asked / 10 / 3600)
         assert planned.money == pytest.approx((planned.prompt_tokens * 2 + planned.output_tokens * 10) / 1e6)  # type: ignore[operator]
         [planned] = rows_of(SCORE, params, known)
@@ -164,33 +172,67 @@ def test_a_job_without_a_model_asks_nothing(params: Params) -> None:
     assert rows_of(GENERATE.replace("steps.generate", "steps.mix"), params, lambda path: True) == []
 
 
-def test_the_text_says_what_counts() -> None:
-    row = Rows("base", 1000, 500, 20_000, 64_000, 0.5, 1.25, True)
+def printed(steps: list[Planned], width: int = 120) -> str:
+    file = io.StringIO()
+    print_plan(steps, Console(file=file, width=width, highlight=False, markup=False))
+    return file.getvalue()
+
+
+@pytest.mark.parametrize("width", [80, 120])
+def test_the_text_says_what_counts(width: int) -> None:
+    row = Rows("base", 1000, 500, 20_000, 64_000, 0.5, 1.25, True, likely_output_tokens=9_000)
     steps = [
-        plan.Planned("generate-base", True, ["generate.samples: 3 → 4"], [row], 0.5, 2),
-        plan.Planned("filter", False, ["after generate-base"], [], None, 0),
+        Planned("generate-base", True, ["generate.samples: 3 → 4"], [row], 0.5, 2),
+        Planned("filter", False, ["after generate-base"], [], None, 0),
     ]
-    assert list(plan.text(steps)) == [
-        "generate-base: 30 min on 2 GPUs",
-        "    generate.samples: 3 → 4",
-        "    base: at most 1,000 rows to ask, 500 reused; at most about 20,000 prompt tokens,"
-        " at most 64,000 output tokens; cost: at most about 1.25 USD",
-        "filter (if what it reads changes)",
-        "    after generate-base",
-        "2 jobs: at most 1,000 model calls, 500 rows reused, at most 64,000 output tokens, 30 min,"
-        " 1.0 GPU-hours, 1 job of unknown duration, cost: at most about 1.25 USD",
-    ]
-    training = plan.Planned("train-mixed", True, ["never built"], [], None, 8)
-    assert list(plan.text([training]))[-1].endswith("output tokens, 1 job of unknown duration (1 of them on GPUs)")
+    text = printed(steps, width)
+    lines = text.splitlines()
+    assert all(len(line) <= width for line in lines[:3])
+    one = next(line for line in lines if line.startswith("generate-base"))
+    for figure in ("≤ 1,000", "500", "9,000", "64,000", "30 min"):
+        assert figure in one
+    assert next(line for line in lines if line.startswith("filter")).split()[-1] == "unknown"
+    assert "0 s" not in text
+    assert (
+        "all: 2 jobs, at most 1,000 model calls, 500 rows reused, at most 64,000 output tokens,"
+        " about 9,000 output tokens expected, cost: at most about 1.25 USD, 30 min one after the other, 1.0 GPU-hours, 1 job of unknown duration"
+    ) in text
+    assert "  generate-base: generate.samples: 3 → 4" in text
+    assert "  filter (if what it reads changes): after generate-base" in text
     harness = row._replace(asked=None, money=0.0, uncounted="mmlu: the harness's requests are not counted")
-    said = list(plan.text([*steps, plan.Planned("evaluate-base", True, ["never built"], [row, harness], None, 2)]))
-    assert said[-2] == "    base: mmlu: the harness's requests are not counted"
-    assert "at most" not in said[-1]
-    euros = plan.Planned("score-a", True, ["never built"], [row._replace(currency="EUR", asked=1)], 0.5, 1)
-    assert list(plan.text([euros, *steps]))[-1].endswith("cost: at most about 1.25 EUR + 1.25 USD")
-    assert "    base: at most 1 row to ask, 500 reused" in list(plan.text([euros]))[2]
-    assert said[-1].endswith("plus what is not counted above")
-    assert list(plan.text([])) == ["Nothing to do: everything is up to date."]
+    said = printed([*steps, Planned("evaluate-base", True, ["never built"], [row, harness], None, 2)], width)
+    assert "evaluate-base: mmlu: the harness's requests are not counted" in said
+    assert "plus what is not counted" in said
+    euros = Planned("score-a", True, ["never built"], [row._replace(currency="EUR", asked=1)], 0.5, 1)
+    assert "cost: at most about 1.25 EUR + 1.25 USD" in printed([euros, *steps], width)
+    assert printed([]) == "Nothing to do: everything is up to date.\n"
+
+
+@given(
+    st.lists(st.tuples(st.sampled_from("abc"), st.integers(0, 9), st.integers(0, 9), st.integers(0, 99)), min_size=1)
+)
+def test_the_totals_are_the_sums(parts: list[tuple[str, int, int, int]]) -> None:
+    rows = [Rows(name, asked, reused, None, tokens, None, 0.0, False) for name, asked, reused, tokens in parts]
+    sums = [sum(part[n] for part in parts) for n in (1, 2, 3)]
+    [*_, last] = totals([Planned(f"s{n}", True, [], [row], None, 0) for n, row in enumerate(rows)])
+    assert [
+        int(number) for number in re.findall(r"(\d+) (?:model call|row|output token)", last.replace(",", ""))
+    ] == sums
+
+
+def test_the_order_is_the_chains() -> None:
+    def stage(module: str, *deps: str, out: str) -> dict[str, Any]:
+        return {"cmd": f"envs/job x -- python -m holdfast.{module} --a", "deps": deps, "outs": [out]}
+
+    stages = {
+        "report": stage("steps.report", "e", "f", out="r"),
+        "evaluate-base": stage("steps.evaluate", out="e"),
+        "train-a": stage("steps.train", "m", out="t"),
+        "evaluate-a": stage("steps.evaluate", "t", out="f"),
+        "mix-a": stage("steps.mix", "s", out="m"),
+        "seed": stage("steps.seed", out="s"),
+    }
+    assert plan.chain_order(stages) == ["seed", "mix-a", "train-a", "evaluate-a", "evaluate-base", "report"]
 
 
 def test_only_the_leaves_that_differ_are_named() -> None:

@@ -2,31 +2,24 @@
 
 import argparse
 import hashlib
+import heapq
 import json
+import re
 from collections.abc import Iterator, Mapping
+from graphlib import TopologicalSorter
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from holdfast.build import dvc_file, job, staleness
 from holdfast.build.plan_rows import Rows, rows_of
-from holdfast.build.stages import downstream, in_order, makers, only_outputs_changed
+from holdfast.build.plan_text import Planned, print_plan
+from holdfast.build.stages import Stage, downstream, makers, only_outputs_changed, upstream
 from holdfast.common import section
-from holdfast.common.wording import counted, duration
 from holdfast.params.schema import Params
 from holdfast.params.validation import validate
 
+CHAIN = ("sandbox", "seed", "reconstruct", "clean", "generate", "score", "filter", "mix", "train", "evaluate", "report")
 LARGEST_HASHED = 64 << 20  # bytes; larger files are listed as changed, without their hashes
-
-
-class Planned(NamedTuple):
-    """One stale stage. `certain` is false if it runs only if an upstream stage writes something new."""
-
-    stage: str
-    certain: bool
-    why: list[str]
-    rows: list[Rows]
-    hours: float | None  # of the whole job, on one machine; None: unknown
-    gpus: int
 
 
 def command(subparsers: Any) -> None:
@@ -45,7 +38,7 @@ def main(arguments: argparse.Namespace) -> None:
             json.dumps([step._asdict() | {"rows": [row._asdict() for row in step.rows]} for step in planned], indent=2)
         )
     else:
-        print("\n".join(text(planned)))
+        print_plan(planned)
 
 
 def plan() -> list[Planned]:
@@ -63,7 +56,7 @@ def plan() -> list[Planned]:
         return maker.get(path) not in due and Path(path).exists()
 
     planned = []
-    for name in in_order(stages):
+    for name in chain_order(stages):
         if name in due:
             why = list(reasons(changes.get(name, []), stages[name], lock.get(name, {}), values, due, maker))
             rows = rows_of(stages[name]["cmd"], params, known)
@@ -72,6 +65,27 @@ def plan() -> list[Planned]:
         elif name in restorable:
             planned.append(Planned(name, True, ["outputs are missing or altered; the cache has them"], [], 0.0, 0))
     return planned
+
+
+def chain_order(stages: Mapping[str, Stage]) -> list[str]:
+    """The names of the stages, each after those that make its inputs, and otherwise by step and name."""
+    maker = makers(stages)
+    sorter = TopologicalSorter({name: upstream(stage, maker) for name, stage in stages.items()})
+    sorter.prepare()
+    ready: list[tuple[int, str]] = []
+    order = []
+    while sorter.is_active():
+        for name in sorter.get_ready():
+            heapq.heappush(ready, (_rank(stages[name]), name))
+        _, name = heapq.heappop(ready)
+        order.append(name)
+        sorter.done(name)
+    return order
+
+
+def _rank(stage: Stage) -> int:
+    module = re.search(r"-m holdfast\.(?:steps\.)?(\w+)", stage["cmd"])
+    return CHAIN.index(module[1]) if module and module[1] in CHAIN else len(CHAIN)
 
 
 def hours_of(stage: str, rows: list[Rows]) -> float | None:
@@ -153,66 +167,3 @@ def shown_difference(before: str, now: str) -> str:
     """The words that two commands do not share."""
     one, two = before.split(), now.split()
     return f"{' '.join(w for w in one if w not in two) or '…'} → {' '.join(w for w in two if w not in one) or '…'}"
-
-
-def text(planned: list[Planned]) -> Iterator[str]:
-    """The plan as lines of text."""
-    if not planned:
-        yield "Nothing to do: everything is up to date."
-        return
-    for step in planned:
-        yield f"{step.stage}{'' if step.certain else ' (if what it reads changes)'}{lasts(step.hours, step.gpus)}"
-        yield from (f"    {reason}" for reason in step.why)
-        yield from (f"    {line(row)}" for row in step.rows)
-    yield total(planned)
-
-
-def total(planned: list[Planned]) -> str:
-    """The last line: the sums over all jobs. They are no upper bounds if something is not counted."""
-    rows = [row for step in planned for row in step.rows]
-    uncounted = any(row.uncounted for row in rows)
-    most = "at most " if any(row.estimate for row in rows) and not uncounted else ""
-    unknown = [step for step in planned if step.hours is None]
-    gpu_hours = sum((step.hours or 0) * step.gpus for step in planned)
-    waiting = sum(step.gpus > 0 for step in unknown)
-    on_gpus = f" ({waiting} of them on GPUs)" if waiting else ""
-    unpriced = uncounted or any(row.money and row.prompt_tokens is None for row in rows)
-    parts = [
-        f"{counted(len(planned), 'job')}: {most}{counted(sum(row.asked or 0 for row in rows), 'model call')}",
-        f"{counted(sum(row.reused for row in rows), 'row')} reused",
-        f"{'' if uncounted else 'at most '}{counted(sum(row.output_tokens for row in rows), 'output token')}",
-        duration(hours * 3600) if (hours := sum(step.hours or 0 for step in planned)) else "",
-        f"{gpu_hours:,.1f} GPU-hours" if gpu_hours else "",
-        f"{counted(len(unknown), 'job')} of unknown duration{on_gpus}" if unknown else "",
-        f"cost: {'about' if unpriced else 'at most about'} {price}" if (price := money(rows)) else "",
-        "plus what is not counted above" if uncounted else "",
-    ]
-    return ", ".join(filter(None, parts))
-
-
-def money(rows: list[Rows]) -> str:
-    """The price of all rows, each currency by itself; empty if nothing has a price."""
-    sums: dict[str, float] = {}
-    for row in rows:
-        sums[row.currency] = sums.get(row.currency, 0.0) + row.money
-    return " + ".join(f"{amount:,.2f} {currency}" for currency, amount in sorted(sums.items()) if amount)
-
-
-def line(row: Rows) -> str:
-    """One model's rows."""
-    if row.asked is None:
-        return f"{row.model}: {row.uncounted}"
-    most = "at most " if row.estimate else ""
-    upper = "at most about" if row.estimate else "about"
-    prompt = "an unknown number of" if row.prompt_tokens is None else f"{upper} {row.prompt_tokens:,}"
-    price = f"; cost: at most about {money([row])}" if row.money else ""
-    price += ", without the prompts" if row.money and row.prompt_tokens is None else ""
-    return (
-        f"{row.model}: {most}{counted(row.asked, 'row')} to ask, {row.reused:,} reused;"
-        f" {prompt} prompt tokens, at most {counted(row.output_tokens, 'output token')}{price}"
-    )
-
-
-def lasts(hours: float | None, gpus: int) -> str:
-    """How long a job is expected to take, as a suffix."""
-    return "" if hours is None else f": {duration(hours * 3600)}" + (f" on {counted(gpus, 'GPU')}" if gpus else "")

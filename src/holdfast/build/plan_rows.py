@@ -46,6 +46,7 @@ class Rows(NamedTuple):
     estimate: bool  # an upper bound: an upstream stage has yet to run, or unreadable replies are asked for again
     uncounted: str = ""
     currency: str = "USD"
+    likely_output_tokens: int | None = None  # of `asked`, by the mean of earlier answers; None: none are known
 
 
 def rows_of(shell: str, params: Params, known: Known) -> list[Rows]:
@@ -186,26 +187,30 @@ def _count(
         asked += 1
         prompt_tokens += estimated_prompt(request)
         output_tokens += request.sampling.max_tokens
-    bound = Pending(asked, 0, prompt_tokens, output_tokens, _speed(name, model, step))
+    bound = Pending(asked, 0, prompt_tokens, output_tokens, *_measured(name, model, step))
     return _rows(name, model, bound, estimate=True)
 
 
 def _upper(name: str, model: Model, step: str, rows: int, longest: int, prompt: int | None = None) -> Rows:
     """`rows` of at most `longest` output tokens each and about `prompt` prompt tokens, where these can be bounded."""
-    bound = Pending(rows, 0, rows * (prompt or 0), rows * longest, _speed(name, model, step))
+    bound = Pending(rows, 0, rows * (prompt or 0), rows * longest, *_measured(name, model, step))
     found = _rows(name, model, bound, estimate=True)
     return found if prompt is not None else found._replace(prompt_tokens=None)
 
 
-def _speed(name: str, model: Model, step: str) -> float | None:
+def _measured(name: str, model: Model, step: str) -> tuple[float | None, float | None]:
+    """Rows per second and the mean of output tokens of the model in this step, where they are known."""
     try:
-        return pending(name, model, [], step=step).rows_per_s
+        found = pending(name, model, [], step=step)
+        return found.rows_per_s, found.mean_output_tokens
     except UserError:  # no such model yet
-        return model.rates.rows_per_s
+        return model.rates.rows_per_s, None
 
 
 def _rows(name: str, model: Model, found: Pending, estimate: bool) -> Rows:
     money = model.rates.cost(found.prompt_tokens, found.max_output_tokens)
     hours = found.asked / found.rows_per_s / 3600 if found.rows_per_s else None if found.asked else 0.0
     counts = (found.asked, found.reused, found.prompt_tokens, found.max_output_tokens)
-    return Rows(name, *counts, hours, money, estimate, currency=model.rates.currency)
+    likely = None if found.mean_output_tokens is None else round(found.asked * found.mean_output_tokens)
+    likely = 0 if not found.asked else likely if likely is None else min(likely, found.max_output_tokens)
+    return Rows(name, *counts, hours, money, estimate, currency=model.rates.currency, likely_output_tokens=likely)

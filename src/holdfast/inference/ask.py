@@ -114,6 +114,7 @@ class Pending(NamedTuple):
     """What `ask` would do, counted without a model. Tokens are upper bounds or upper estimates.
 
     `rows_per_s` is the model's `rates.rows_per_s`, else what this step measured last, else None.
+    `mean_output_tokens` is that of the model's answers in this step so far, None if there are none.
     """
 
     asked: int
@@ -121,6 +122,7 @@ class Pending(NamedTuple):
     prompt_tokens: int
     max_output_tokens: int
     rows_per_s: float | None
+    mean_output_tokens: float | None
 
 
 def pending(
@@ -148,7 +150,8 @@ def pending(
         asked += 1
         tokens_out += request.sampling.max_tokens
         tokens_in += prompt_tokens(request)
-    return Pending(asked, reused, tokens_in, tokens_out, model.rates.rows_per_s or journal.speed(step))
+    speed = model.rates.rows_per_s or journal.speed(step)
+    return Pending(asked, reused, tokens_in, tokens_out, speed, journal.mean_output_tokens(step))
 
 
 def _missing(

@@ -151,6 +151,13 @@ class Journal:
         except (OSError, ValueError):
             return None
 
+    def mean_output_tokens(self, step: str) -> float | None:
+        """Mean output tokens of the step's sealed answers; None if there are none."""
+        found: float | None = (
+            self.rows().filter(pl.col("step") == step).select(pl.mean("output_tokens")).collect().item()
+        )
+        return found
+
     def rows(self) -> pl.LazyFrame:
         """All sealed rows without an error, one per key (schema ROWS); of two to one key the first sealed counts."""
         if not self.chunks:

@@ -195,7 +195,8 @@ def test_the_text_says_what_counts(width: int) -> None:
     assert "0 s" not in text
     assert (
         "all: 2 jobs, at most 1,000 model calls, 500 rows reused, at most 64,000 output tokens,"
-        " about 9,000 output tokens expected, cost: at most about 1.25 USD, 30 min one after the other, 1.0 GPU-hours, 1 job of unknown duration"
+        " about 9,000 output tokens expected, cost: at most about 1.25 USD,"
+        " 30 min one after the other, 1.0 GPU-hours, 1 job of unknown duration"
     ) in text
     assert "  generate-base: generate.samples: 3 → 4" in text
     assert "  filter (if what it reads changes): after generate-base" in text

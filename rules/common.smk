@@ -22,7 +22,7 @@ with terminal.reporting():
 onstart:
     if workflow.is_main_process:
         with terminal.reporting():
-            build = recorder.start(versions)
+            build = recorder.start(versions, workflow)
 
 
 def code(*modules):

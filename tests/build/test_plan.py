@@ -4,7 +4,7 @@ import io
 import json
 import re
 import shlex
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +16,9 @@ from hypothesis import strategies as st
 from rich.console import Console
 
 from holdfast.build import plan
-from holdfast.build.plan_rows import Rows, rows_of
-from holdfast.build.plan_text import Planned, print_plan, totals
+from holdfast.build.plan_figures import Rows
+from holdfast.build.plan_rows import Outlook, rows_of
+from holdfast.build.plan_text import Machine, Planned, print_plan, totals, wall_clock_s
 from holdfast.common.files import write_table
 from holdfast.common.ids import row_id
 from holdfast.common.tables import GENERATIONS, INSTRUCTIONS
@@ -86,78 +87,99 @@ def test_what_runs_is_what_was_planned(params: Params, server: Server, monkeypat
     samples, known = params.generate.samples, lambda path: Path(path).exists()
     for count, asked in ((10, 10), (14, 4), (14, 0), (3, 0)):  # the second time only what is new
         write_table(instructions(count), "instructions.parquet", INSTRUCTIONS)
-        [planned] = rows_of(GENERATE, params, known)
+        [planned] = rows_of(GENERATE, Outlook(params, known))
         before = server.answered.total()
         run(GENERATE, monkeypatch)
         assert server.answered.total() - before == planned.asked == asked * samples
         assert planned.reused == count * samples - planned.asked
-        assert not planned.estimate
-        assert planned.likely_output_tokens is None or planned.likely_output_tokens <= planned.output_tokens
-        assert planned.hours == pytest.approx(planned.asked / 10 / 3600)
-        assert planned.money == pytest.approx((planned.prompt_tokens * 2 + planned.output_tokens * 10) / 1e6)  # type: ignore[operator]
-        [planned] = rows_of(SCORE, params, known)
+        assert planned.exact
+        assert planned.output_tokens <= planned.most_output_tokens
+        assert planned.hours == pytest.approx(planned.asked / 10 / 3600, abs=1 / 3600)  # and the engine's start
+        assert planned.cost == pytest.approx((planned.prompt_tokens * 2 + planned.output_tokens * 10) / 1e6, abs=1e-5)
+        [planned] = rows_of(SCORE, Outlook(params, known))
         before = server.answered.total()
         run(SCORE, monkeypatch)
         assert server.answered.total() - before == planned.asked
 
 
-def test_before_the_inputs_are_there_it_is_an_upper_bound(params: Params) -> None:
-    [planned] = rows_of(GENERATE, params, lambda path: False)
-    assert planned.estimate
-    assert planned.asked == params.seed.samples * params.generate.samples
-    assert planned.output_tokens == planned.asked * params.generate.sampling.max_tokens
-    write_table(instructions(5), "instructions.parquet", INSTRUCTIONS)
-    fresh = pl.DataFrame(
-        [(row_id(n), row_id(n), "base", 0, f"answer {n}", "stop", 1, 1, 0) for n in range(5)],
-        schema={key: GENERATIONS[key] for key in list(GENERATIONS)[:9]}, orient="row",
-    )  # fmt: skip
-    fresh = fresh.with_columns(
-        pl.lit(None, kind).alias(key) for key, kind in GENERATIONS.items() if key not in fresh.columns
+def test_where_nothing_is_there_it_is_assumed_and_bounded(params: Params) -> None:
+    [planned] = rows_of(GENERATE, Outlook(params, lambda path: False))
+    candidates = params.seed.samples * params.generate.samples
+    assert not planned.exact
+    assert planned.asked == round(candidates * 0.8)
+    assert planned.most_asked == candidates
+    assert planned.most_output_tokens == candidates * params.generate.sampling.max_tokens
+    assert planned.output_tokens == round(planned.most_output_tokens * 0.8 * 0.5)
+    assert "assumed: 80% of the samples become instructions" in planned.basis
+    assert "assumed: answers of base in generate are 50% of max_tokens long" in planned.basis
+
+
+def written(count: int, answer: Callable[[int], str]) -> pl.DataFrame:
+    """Generations of one answer to each of `count` instructions."""
+    rows = pl.DataFrame(
+        {
+            "candidate_id": [row_id(n) for n in range(count)],
+            "instruction_id": [row_id(n) for n in range(count)],
+            "response": [answer(n) for n in range(count)],
+        }
     )
-    write_table(fresh[list(GENERATIONS)], "generations.parquet", GENERATIONS)
+    return rows.select(
+        **{name: rows[name] if name in rows.columns else pl.lit(None, kind) for name, kind in GENERATIONS.items()}
+    )
+
+
+def test_a_missing_committee_model_is_estimated_from_the_others(params: Params) -> None:
+    write_table(instructions(5), "instructions.parquet", INSTRUCTIONS)
+    write_table(written(5, lambda n: f"answer {n}"), "generations.parquet", GENERATIONS)
     shell = SCORE.replace("generations.parquet", "generations.parquet another.parquet")
-    exact, upper = rows_of(shell, params, lambda path: path != "another.parquet")
-    assert (exact.asked, exact.estimate) == (5, False)
-    assert (upper.asked, upper.estimate) == (5 * params.generate.samples, True)
+    [planned] = rows_of(shell, Outlook(params, lambda path: path != "another.parquet"))
+    assert (planned.asked, planned.reused, planned.exact) == (5 * params.generate.samples * 2, 0, False)
 
 
-def test_a_bound_holds_what_is_asked_once_the_inputs_are_there(params: Params) -> None:
+def test_the_bound_holds_what_is_asked_once_the_inputs_are_there(params: Params) -> None:
     parsing = params.score.model_copy(update={"method": "parse", "attempts": 3})
     params = params.model_copy(update={"score": parsing})
     longest = params.reconstruct.sampling.max_tokens, params.generate.sampling.max_tokens  # tokens
-    [generating], [judging] = (rows_of(shell, params, lambda path: False) for shell in (GENERATE, SCORE))
+    [generating], [judging] = (rows_of(shell, Outlook(params, lambda path: False)) for shell in (GENERATE, SCORE))
     candidates = params.seed.samples * params.generate.samples
-    assert generating.prompt_tokens >= candidates * longest[0]  # type: ignore[operator]
-    assert generating.money == pytest.approx((generating.prompt_tokens * 2 + generating.output_tokens * 10) / 1e6)  # type: ignore[operator]
-    assert judging.asked == candidates * 3
+    assert generating.prompt_tokens / generating.asked >= longest[0]  # type: ignore[operator]
+    assert generating.most_cost >= (candidates * longest[0] * 2 + generating.most_output_tokens * 10) / 1e6
+    assert judging.most_asked == candidates * 3
     rubric = Path("rubric.md").stat().st_size // 4
-    assert judging.prompt_tokens >= judging.asked * (sum(longest) + rubric)  # type: ignore[operator]
+    assert judging.prompt_tokens / judging.asked >= sum(longest) + rubric  # type: ignore[operator]
 
     count, texts = 5, ["one" * tokens for tokens in longest]  # one token each, by the estimate
     one = instructions(count).with_columns(messages=pl.lit([{"role": "user", "content": texts[0]}]))
     write_table(one, "instructions.parquet", INSTRUCTIONS)
-    written = pl.DataFrame(
-        {"candidate_id": [row_id(n) for n in range(count)], "instruction_id": one["instruction_id"],
-         "response": [f"{n}{texts[1][1:]}" for n in range(count)]}
-    )  # fmt: skip
-    whole = {
-        name: written[name] if name in written.columns else pl.lit(None, kind) for name, kind in GENERATIONS.items()
-    }
-    write_table(written.select(**whole), "generations.parquet", GENERATIONS)
-    [counted] = rows_of(SCORE, params, lambda path: True)
-    assert (counted.asked, counted.estimate) == (count * 3, True), "each may be asked three times"
+    write_table(written(count, lambda n: f"{n}{texts[1][1:]}"), "generations.parquet", GENERATIONS)
+    [counted] = rows_of(SCORE, Outlook(params, lambda path: True))
+    assert (counted.asked, counted.most_asked, counted.exact) == (count, count * 3, False), "some are asked again"
     assert counted.prompt_tokens * judging.asked <= judging.prompt_tokens * counted.asked  # type: ignore[operator]
     greedy = params.score.sampling.model_copy(update={"temperature": 0.0})
     params = params.model_copy(update={"score": parsing.model_copy(update={"sampling": greedy})})
-    [once] = rows_of(SCORE, params, lambda path: True)
-    assert (once.asked, once.estimate) == (count, False)
+    [once] = rows_of(SCORE, Outlook(params, lambda path: True))
+    assert (once.asked, once.exact) == (count, True)
+
+
+def test_shards_share_the_rows(params: Params) -> None:
+    sharded = params.models["base"].model_copy(update={"shards": 3})
+    params = params.model_copy(update={"models": params.models | {"base": sharded}})
+    write_table(instructions(20), "instructions.parquet", INSTRUCTIONS)
+    shard = GENERATE.replace("steps.generate", "steps.generate.shard").replace("--generations", "--earlier")
+    for known in (True, False):
+        outlook = Outlook(params, lambda path, known=known: known)  # type: ignore[misc]
+        parts = [rows_of(f"{shard} --shard {number}/3", outlook)[0] for number in (1, 2, 3)]
+        [whole] = rows_of(GENERATE, outlook)
+        assert whole.asked == 0, "they have asked before"
+        asked = sum(part.asked or 0 for part in parts)
+        assert asked == pytest.approx(whole.reused, abs=2)
 
 
 def test_the_harness_is_said_not_to_be_counted(params: Params) -> None:
     suites = params.evaluate.suites | {"mmlu": HarnessSuite(kind="lm_eval", tasks=["mmlu"])}
     params = params.model_copy(update={"evaluate": params.evaluate.model_copy(update={"suites": suites})})
     shell = "envs/job evaluate-base -- python -m holdfast.steps.evaluate --params base --arm base --model m"
-    rows = rows_of(shell, params, lambda path: False)
+    rows = rows_of(shell, Outlook(params, lambda path: False))
     assert [row.asked for row in rows] == [None, None]
     assert rows[1].uncounted == "mmlu: the harness's requests are not counted"
 
@@ -169,56 +191,82 @@ def test_a_training_job_needs_the_gpus_of_train(params: Params) -> None:
 
 
 def test_a_job_without_a_model_asks_nothing(params: Params) -> None:
-    assert rows_of(GENERATE.replace("steps.generate", "steps.mix"), params, lambda path: True) == []
+    assert rows_of(GENERATE.replace("steps.generate", "steps.mix"), Outlook(params, lambda path: True)) == []
 
 
 def printed(steps: list[Planned], width: int = 120) -> str:
     file = io.StringIO()
-    print_plan(steps, Console(file=file, width=width, highlight=False, markup=False))
+    print_plan(steps, Machine(2, 8), Console(file=file, width=width, highlight=False, markup=False))
     return file.getvalue()
 
 
 @pytest.mark.parametrize("width", [80, 120])
 def test_the_text_says_what_counts(width: int) -> None:
-    row = Rows("base", 1000, 500, 20_000, 64_000, 0.5, 1.25, True, likely_output_tokens=9_000)
+    row = Rows("base", 1000, 500, 2000, 20_000, 9_000, 64_000, 0.5, 1.25, 9.5, exact=False, basis=("by a pilot",))
     steps = [
-        Planned("generate-base", True, ["generate.samples: 3 → 4"], [row], 0.5, 2),
-        Planned("filter", False, ["after generate-base"], [], None, 0),
+        Planned("generate-base", True, ["generate.samples: 3 → 4"], [row], 0.5, 2, []),
+        Planned("filter", False, ["after generate-base"], [], None, 0, ["generate-base"]),
     ]
     text = printed(steps, width)
     lines = text.splitlines()
     assert all(len(line) <= width for line in lines[:3])
     one = next(line for line in lines if line.startswith("generate-base"))
-    for figure in ("≤ 1,000", "500", "9,000", "64,000", "30 min"):
+    for figure in ("≈ 1,000", "≈ 500", "≈ 9,000", "64,000", "1.25 USD", "9.50 USD", "30 min"):
         assert figure in one
     assert next(line for line in lines if line.startswith("filter")).split()[-1] == "unknown"
     assert "0 s" not in text
     assert (
-        "all: 2 jobs, at most 1,000 model calls, 500 rows reused, at most 64,000 output tokens,"
-        " about 9,000 output tokens expected, cost: at most about 1.25 USD,"
-        " 30 min one after the other, 1.0 GPU-hours, 1 job of unknown duration"
+        "all: 2 jobs, about 1,000 model calls, about 500 rows reused, about 20,000 prompt tokens,"
+        " about 9,000 output tokens (at most 64,000), cost: about 1.25 USD (at most 9.50 USD), 1.0 GPU-hours"
     ) in text
+    assert "time with 2 GPUs: about 30 min, without 1 job of unknown duration" in text
+    assert "by a pilot" in lines
     assert "  generate-base: generate.samples: 3 → 4" in text
     assert "  filter (if what it reads changes): after generate-base" in text
-    harness = row._replace(asked=None, money=0.0, uncounted="mmlu: the harness's requests are not counted")
-    said = printed([*steps, Planned("evaluate-base", True, ["never built"], [row, harness], None, 2)], width)
+    harness = Rows("base", None, uncounted="mmlu: the harness's requests are not counted")
+    said = printed([*steps, Planned("evaluate-base", True, ["never built"], [row, harness], None, 2, [])], width)
     assert "evaluate-base: mmlu: the harness's requests are not counted" in said
     assert "plus what is not counted" in said
-    euros = Planned("score-a", True, ["never built"], [row._replace(currency="EUR", asked=1)], 0.5, 1)
-    assert "cost: at most about 1.25 EUR + 1.25 USD" in printed([euros, *steps], width)
+    euros = Planned("score-a", True, ["never built"], [row._replace(currency="EUR", asked=1)], 0.5, 1, [])
+    assert "cost: about 1.25 EUR + 1.25 USD (at most 9.50 EUR + 9.50 USD)" in printed([euros, *steps], width)
     assert printed([]) == "Nothing to do: everything is up to date.\n"
 
 
 @given(
-    st.lists(st.tuples(st.sampled_from("abc"), st.integers(0, 9), st.integers(0, 9), st.integers(0, 99)), min_size=1)
+    st.lists(st.tuples(st.sampled_from("abc"), st.integers(0, 9), st.integers(0, 9), st.integers(1, 99)), min_size=1)
 )
 def test_the_totals_are_the_sums(parts: list[tuple[str, int, int, int]]) -> None:
-    rows = [Rows(name, asked, reused, None, tokens, None, 0.0, False) for name, asked, reused, tokens in parts]
+    rows = [
+        Rows(name, asked, reused, output_tokens=tokens, most_output_tokens=tokens)
+        for name, asked, reused, tokens in parts
+    ]
     sums = [sum(part[n] for part in parts) for n in (1, 2, 3)]
-    [*_, last] = totals([Planned(f"s{n}", True, [], [row], None, 0) for n, row in enumerate(rows)])
-    assert [
-        int(number) for number in re.findall(r"(\d+) (?:model call|row|output token)", last.replace(",", ""))
-    ] == sums
+    *_, last = totals([Planned(f"s{n}", True, [], [row], None, 0, []) for n, row in enumerate(rows)], Machine(0, 1))
+    found = re.findall(r"(\d+) (?:model call|row|output token)", last.replace(",", ""))
+    assert [int(number) for number in found] == sums
+
+
+jobs = st.lists(
+    st.tuples(st.floats(0, 5), st.integers(0, 3), st.lists(st.integers(0, 20), max_size=3)), min_size=1, max_size=12
+)
+
+
+@given(jobs, st.integers(0, 4), st.integers(1, 4))
+def test_the_time_is_between_the_longest_chain_and_one_after_the_other(
+    parts: list[tuple[float, int, list[int]]], gpus: int, cores: int
+) -> None:
+    planned: list[Planned] = []
+    longest: dict[str, float] = {}
+    for number, (hours, needed, after) in enumerate(parts):
+        before = sorted({f"s{n}" for n in after if n < number})
+        longest[f"s{number}"] = hours + max((longest[name] for name in before), default=0.0)
+        planned.append(Planned(f"s{number}", True, [], [], hours, needed, before))
+    found = wall_clock_s(planned, Machine(gpus, cores)) / 3600
+    total = sum(hours for hours, _, _ in parts)
+    assert max(longest.values()) - 1e-6 <= found <= total + 1e-6
+    if cores == 1:
+        assert found == pytest.approx(total)
+    assert found >= sum(hours * needed for hours, needed, _ in parts) / max(gpus, 3) - 1e-6
 
 
 def test_the_order_is_the_chains() -> None:

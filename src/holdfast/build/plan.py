@@ -4,6 +4,7 @@ import argparse
 import hashlib
 import heapq
 import json
+import os
 import re
 from collections.abc import Iterator, Mapping
 from graphlib import TopologicalSorter
@@ -11,10 +12,12 @@ from pathlib import Path
 from typing import Any
 
 from holdfast.build import dvc_file, job, staleness
-from holdfast.build.plan_rows import Rows, rows_of
-from holdfast.build.plan_text import Planned, print_plan
+from holdfast.build.plan_figures import Rows
+from holdfast.build.plan_rows import Outlook, rows_of
+from holdfast.build.plan_text import Machine, Planned, print_plan
 from holdfast.build.stages import Stage, downstream, makers, only_outputs_changed, upstream
 from holdfast.common import section
+from holdfast.common.gpus import all_gpus
 from holdfast.params.schema import Params
 from holdfast.params.validation import validate
 
@@ -27,6 +30,7 @@ def command(subparsers: Any) -> None:
     about = "list the stale jobs: why they are stale, their model calls, tokens, time and cost; runs nothing"
     parser = subparsers.add_parser("plan", help=about)
     parser.add_argument("--json", action="store_true", help="print the plan as JSON")
+    parser.add_argument("--gpus", type=int, help="GPUs that the build can use; by default those of this machine")
     parser.set_defaults(run=main)
 
 
@@ -38,7 +42,8 @@ def main(arguments: argparse.Namespace) -> None:
             json.dumps([step._asdict() | {"rows": [row._asdict() for row in step.rows]} for step in planned], indent=2)
         )
     else:
-        print_plan(planned)
+        gpus = len(all_gpus()) if arguments.gpus is None else arguments.gpus
+        print_plan(planned, Machine(gpus, len(os.sched_getaffinity(0))))
 
 
 def plan() -> list[Planned]:
@@ -56,14 +61,16 @@ def plan() -> list[Planned]:
         return maker.get(path) not in due and Path(path).exists()
 
     planned = []
+    outlook = Outlook(params, known)
     for name in chain_order(stages):
         if name in due:
             why = list(reasons(changes.get(name, []), stages[name], lock.get(name, {}), values, due, maker))
-            rows = rows_of(stages[name]["cmd"], params, known)
+            rows = rows_of(stages[name]["cmd"], outlook)
+            after = sorted({maker[dep] for dep in stages[name]["deps"] if maker.get(dep) in due})
             gpus = gpus_of(stages[name]["cmd"], rows, params)
-            planned.append(Planned(name, name in changes, why, rows, hours_of(name, rows), gpus))
+            planned.append(Planned(name, name in changes, why, rows, hours_of(name, rows), gpus, after))
         elif name in restorable:
-            planned.append(Planned(name, True, ["outputs are missing or altered; the cache has them"], [], 0.0, 0))
+            planned.append(Planned(name, True, ["outputs are missing or altered; the cache has them"], [], 0.0, 0, []))
     return planned
 
 

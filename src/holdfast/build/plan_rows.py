@@ -1,23 +1,23 @@
-"""How many rows a stale job would ask of a model and how many it would reuse, counted without starting one.
+"""How many rows a stale job would ask of a model and how many it would reuse, without starting one.
 
 If all inputs of a job are up to date, its own `requests` are compared with the journal, exactly. If an upstream stage
-has yet to run, rows and output tokens are upper bounds from params.yaml. Prompt tokens, and so the cost, are always
-upper estimates, because tokenizers differ.
+has yet to run, rows are estimated from the tables that are there, and bounded by params.yaml.
 """
 
 import shlex
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import NamedTuple
 
 import polars as pl
 
-from holdfast.common.errors import UserError
+from holdfast.build.plan_figures import Counted, Rows, count, figures
+from holdfast.build.plan_forecast import Forecast, forecast
 from holdfast.common.files import scan_table
-from holdfast.common.tables import GENERATIONS, INSTRUCTIONS, PROMPTS
-from holdfast.inference.ask import Pending, Request, pending
+from holdfast.common.tables import GENERATIONS, INSTRUCTIONS, PROMPTS, SCORES
+from holdfast.inference.ask import Request
 from holdfast.inference.params import Model
-from holdfast.inference.token_estimate import prompt_tokens as estimated_prompt
+from holdfast.inference.shards import Shard
 from holdfast.inference.token_estimate import text_tokens
 from holdfast.params.schema import Params
 from holdfast.steps.evaluate import requests as evaluate
@@ -27,40 +27,43 @@ from holdfast.steps.reconstruct import samples as reconstruct
 from holdfast.steps.score import requests as score
 from holdfast.steps.seed import files as seeds
 
-Known = Callable[[str], bool]  # whether a file exists and will not be built again
-
-
 TEMPLATE_TOKENS = 32  # what a chat template and the judge's tags put around a text
+Arguments = dict[str, list[str]]
 
 
-class Rows(NamedTuple):
-    """What one job asks of one model. Output tokens are an upper bound, prompt tokens and money estimates of one."""
+@dataclass
+class Outlook:
+    """What the plan's earlier jobs say about its later ones; jobs are counted in the order of the chain."""
 
-    model: str
-    asked: int | None  # None: not counted, for the reason in `uncounted`
-    reused: int
-    prompt_tokens: int | None  # None: not known before the inputs are
-    output_tokens: int
-    hours: float | None
-    money: float
-    estimate: bool  # an upper bound: an upstream stage has yet to run, or unreadable replies are asked for again
-    uncounted: str = ""
-    currency: str = "USD"
-    likely_output_tokens: int | None = None  # of `asked`, by the mean of earlier answers; None: none are known
+    params: Params
+    known: Callable[[str], bool]  # whether a file exists and will not be built again
+    drawn: float | None = None  # samples that there will be; None: as many as there are
+    stay: float = 0.0  # of these, drawn before
+    instructions: Forecast | None = None  # None: the table that is there stays
+    reuse: dict[str, float] = field(default_factory=dict)  # by committee model: the share of its answers that stays
+
+    def there(self, model: Model) -> bool:
+        return model.folder is None or self.known(model.folder)
 
 
-def rows_of(shell: str, params: Params, known: Known) -> list[Rows]:
+def rows_of(shell: str, outlook: Outlook) -> list[Rows]:
     """The rows of the job with this shell command; none if it asks no model."""
     words = shlex.split(shell)
     command = words[words.index("--") + 1 :]
-    counts = {"reconstruct": _reconstruct, "generate": _generate, "score": _score, "evaluate": _evaluate}
+    steps = {
+        "reconstruct": _reconstruct,
+        "clean": _clean,
+        "generate": _generate,
+        "score": _score,
+        "evaluate": _evaluate,
+    }
     module = command[command.index("-m") + 1] if "-m" in command else ""
-    count = {f"holdfast.steps.{step}": count for step, count in counts.items()}.get(module)
-    return count(_arguments(command), params, known) if count else []
+    step = steps.get(module.removeprefix("holdfast.steps.").removesuffix(".shard"))
+    return list(step(_arguments(command), outlook)) if step else []
 
 
-def _arguments(command: list[str]) -> dict[str, list[str]]:
-    found: dict[str, list[str]] = {}
+def _arguments(command: list[str]) -> Arguments:
+    found: Arguments = {}
     for word in command:
         if word.startswith("--"):
             found[name := word[2:]] = []
@@ -69,19 +72,71 @@ def _arguments(command: list[str]) -> dict[str, list[str]]:
     return found
 
 
-def _reconstruct(args: dict[str, list[str]], params: Params, known: Known) -> list[Rows]:
-    settings, model = params.reconstruct, params.models[params.base].without_template()
-    further, turns = 0, settings.multi_turn
-    if turns.share > 0:  # an answer and a further user turn for each turn after the first
-        further = round(params.seed.samples * turns.share) * 2 * (turns.max_turns - 1)
-    longest = settings.sampling.max_tokens
-    again = [_upper(params.base, model, "reconstruct", further, max(longest, turns.answer.max_tokens))]
-    if not known(args["prompts"][0]):
-        return [_upper(params.base, model, "reconstruct", params.seed.samples, longest), *(again if further else [])]
-    prompts = scan_table(args["prompts"][0], PROMPTS).sort("prompt_id").collect()
-    requests = reconstruct.requests(prompts, settings.sampling, params.random_seed)
-    rows = [_count(params.base, model, "reconstruct", requests, known, args["samples"][0])]
-    return rows + (again if further else [])
+def _shard(args: Arguments) -> Shard | None:
+    return Shard.parse(args["shard"][0]) if "shard" in args else None
+
+
+def _part(args: Arguments, model: Model, *numbers: float) -> list[float]:
+    """A job's part of a step's rows: a shard's; none are left to ask for the job that puts shards together."""
+    shard = _shard(args)
+    if shard:
+        return [number / shard.of for number in numbers]
+    asked, *others = numbers
+    return [0.0, asked + others[0]] if model.shards > 1 else list(numbers)
+
+
+def _reconstruct(args: Arguments, outlook: Outlook) -> Iterator[Rows]:
+    params = outlook.params
+    settings, model, name = params.reconstruct, params.models[params.base].without_template(), params.base
+    samples, longest = params.seed.samples, settings.sampling.max_tokens
+    prompts, found, merging = args["prompts"][0], Counted(0, 0, 0, 0), "shard" not in args and model.shards > 1
+    if Path(prompts).exists():
+        table = scan_table(prompts, PROMPTS).sort("prompt_id").collect()
+        requests = reconstruct.requests(table, settings.sampling, params.random_seed)
+        output = (args.get("samples") or args["earlier"])[0]
+        found = count(name, model, requests, outlook.there(model), output, shard=_shard(args))
+    if outlook.known(prompts):
+        asked, reused = float(found.asked), float(found.reused)
+        if merging:
+            asked, reused = 0.0, asked + reused
+        yield figures(name, model, "reconstruct", asked, reused, found._replace(asked=round(asked)))
+    else:  # as with the prompts that are there
+        part = samples / (_shard(args) or Shard(1, 1)).of
+        scale = min(1.0, part / max(found.asked + found.reused, 1))
+        asked = found.asked * scale + max(part - found.asked - found.reused, 0.0)
+        reused = found.reused * scale
+        if merging:
+            asked, reused = 0.0, asked + reused
+        most = Counted(round(part), 0, round(part * TEMPLATE_TOKENS), round(part * longest))
+        basis = ("reconstruct: as with the present prompts",) if found.asked + found.reused else ()
+        yield figures(name, model, "reconstruct", asked, reused, most, exact=not basis and not found.asked, basis=basis)
+    if not merging:
+        outlook.drawn = (outlook.drawn or 0.0) + asked + reused
+        outlook.stay += reused
+        if (turns := settings.multi_turn).share > 0:  # an answer and a user's turn for each turn after the first
+            most_rows = round(asked * turns.share * 2 * (turns.max_turns - 1))
+            most = Counted(most_rows, 0, 0, most_rows * max(longest, turns.answer.max_tokens))
+            basis = ("further turns: as if all conversations could be extended",)
+            yield figures(name, model, "reconstruct", most_rows / 2 + asked * turns.share, 0, most, False, basis)
+
+
+def _clean(args: Arguments, outlook: Outlook) -> Iterator[Rows]:
+    """Asks no model; tells how many instructions there will be."""
+    there = Path(args["instructions"][0]).exists() and Path(args["samples"][0]).exists()
+    before = pl.scan_parquet(args["samples"][0]).select(pl.len()).collect().item() if there else 0
+    counts = scan_table(args["instructions"][0], INSTRUCTIONS).select("count").collect()["count"] if there else None
+    draws = before if outlook.drawn is None else round(outlook.drawn)
+    stay = before if outlook.drawn is None else round(outlook.stay)
+    outlook.instructions = forecast(counts, before, draws or outlook.params.seed.samples, stay)
+    return iter(())
+
+
+def _expected(path: str, outlook: Outlook) -> Forecast:
+    """Instructions that there will be."""
+    if outlook.known(path):
+        number = scan_table(path, INSTRUCTIONS).select(pl.len()).collect().item()
+        return Forecast(number, number, "")
+    return outlook.instructions or forecast(None, 0, outlook.params.seed.samples, 0)
 
 
 def _instruction_tokens(params: Params) -> int:
@@ -94,123 +149,115 @@ def _instruction_tokens(params: Params) -> int:
     return system + params.reconstruct.sampling.max_tokens + (further if turns.share > 0 else 0) + TEMPLATE_TOKENS
 
 
-def _generate(args: dict[str, list[str]], params: Params, known: Known) -> list[Rows]:
-    name = args["model"][0]
+def _generate(args: Arguments, outlook: Outlook) -> Iterator[Rows]:
+    params, name = outlook.params, args["model"][0]
+    model, each = params.models[name], params.generate.samples
     sampling = params.generate.models[name].over(params.generate.sampling)
-    if not known(args["instructions"][0]):
-        rows = params.seed.samples * params.generate.samples
-        prompt = _instruction_tokens(params)
-        return [_upper(name, params.models[name], "generate", rows, sampling.max_tokens, prompt)]
-    instructions = scan_table(args["instructions"][0], INSTRUCTIONS)
-    requests = generate.requests(instructions, name, params.generate.samples, sampling, params.random_seed)
-    return [_count(name, params.models[name], "generate", requests, known, args["generations"][0], "response")]
+    path, output = args["instructions"][0], (args.get("generations") or args["earlier"])[0]
+    found = Counted(0, 0, 0, 0)
+    if Path(path).exists():
+        requests = generate.requests(scan_table(path, INSTRUCTIONS), name, each, sampling, params.random_seed)
+        shard = _shard(args) if outlook.known(path) else None
+        found = count(name, model, requests, outlook.there(model), output, "response", shard)
+    answered = found.reused / max(found.asked + found.reused, 1)
+    if outlook.known(path):
+        outlook.reuse.setdefault(name, answered)
+        asked, reused = float(found.asked), float(found.reused)
+        if "shard" not in args and model.shards > 1:
+            asked, reused = 0.0, asked + reused
+        yield figures(name, model, "generate", asked, reused, found._replace(asked=round(asked)))
+        return
+    expected = _expected(path, outlook)
+    reused = expected.known * each * answered
+    asked = expected.instructions * each - reused
+    outlook.reuse.setdefault(name, reused / max(asked + reused, 1))
+    rows = _most_instructions(outlook) * each
+    asked, reused, most_rows = (*_part(args, model, asked, reused), rows / (_shard(args) or Shard(1, 1)).of)
+    most_rows = 0 if "shard" not in args and model.shards > 1 else round(most_rows)
+    most = Counted(most_rows, 0, most_rows * _instruction_tokens(params), most_rows * sampling.max_tokens)
+    yield figures(name, model, "generate", asked, reused, most, False, (expected.basis,))
 
 
-def _score(args: dict[str, list[str]], params: Params, known: Known) -> list[Rows]:
-    name = args["judge"][0]
+def _most_instructions(outlook: Outlook) -> float:
+    return outlook.params.seed.samples if outlook.drawn is None else max(outlook.drawn, outlook.params.seed.samples)
+
+
+def _score(args: Arguments, outlook: Outlook) -> Iterator[Rows]:
+    params, name = outlook.params, args["judge"][0]
     model, sampling = params.models[name], params.score.judges[name].sampling.over(params.score.sampling)
     longest = 1 if params.score.method == "expected" else sampling.max_tokens
     attempts = score.most_attempts(params.score, sampling)
-    there = [path for path in args["generations"] if known(path)] if known(args["instructions"][0]) else []
+    path, output = args["instructions"][0], (args.get("scores") or args["earlier"])[0]
     rubric = Path(args["rubric"][0]).read_text(encoding="utf-8") if Path(args["rubric"][0]).exists() else ""
-    rows = []
+    there = [table for table in args["generations"] if Path(table).exists()] if Path(path).exists() else []
+    exact = outlook.known(path) and all(map(outlook.known, args["generations"]))
+    found, each, merging = Counted(0, 0, 0, 0), 1.0, "shard" not in args and model.shards > 1
     if there:
-        instructions = scan_table(args["instructions"][0], INSTRUCTIONS)
-        generations = pl.concat([scan_table(path, GENERATIONS) for path in there])
-        left = score.questions(generations).filter(pl.col("candidate_id") == pl.col("asked_id"))
-        seed = params.random_seed
-        requests = (
-            request
-            for attempt in range(1, attempts + 1)  # what cannot be read is asked again
-            for request in score.requests(
-                instructions, generations, left, rubric, params.score, sampling, seed, attempt
-            )
+        generations = pl.concat([scan_table(table, GENERATIONS) for table in there])
+        candidates = score.questions(generations)
+        left = candidates.filter(pl.col("candidate_id") == pl.col("asked_id"))
+        each = len(left) / max(len(candidates), 1)
+        instructions = scan_table(path, INSTRUCTIONS)
+        requests: Iterator[Request] = score.requests(
+            instructions, generations, left, rubric, params.score, sampling, params.random_seed
         )
-        rows.append(_count(name, model, "score", requests, known, args["scores"][0], "raw"))
-        rows = [row._replace(estimate=row.estimate or attempts > 1) for row in rows]
-        each = instructions.select(pl.len()).collect().item() * params.generate.samples
+        found = count(name, model, requests, outlook.there(model), output, "raw", _shard(args) if exact else None)
+    tries = _tries(output) if attempts > 1 else 1.0
+    answered = found.reused / max(found.asked + found.reused, 1)
+    basis: tuple[str, ...] = ()
+    if exact:
+        asked, reused, prompt = float(found.asked), float(found.reused), found.prompt_tokens / max(found.asked, 1)
+        most_rows = 0 if merging else found.asked
+        if merging:
+            asked, reused = 0.0, asked + reused
     else:
-        each = params.seed.samples * params.generate.samples
-    if missing := len(args["generations"]) - len(there):
+        expected = _expected(path, outlook)
+        models = [Path(table).stem for table in args["generations"]]
+        stays = sum(outlook.reuse.get(one, 1.0) for one in models)
+        reused = expected.known * params.generate.samples * stays * each * answered
+        asked = expected.instructions * params.generate.samples * len(models) * each - reused
+        asked, reused = _part(args, model, asked, reused)
+        basis = (expected.basis,) if expected.basis else ()
+        most_rows = round(_most_instructions(outlook) * params.generate.samples * len(models))
+        most_rows = 0 if merging else round(most_rows / (_shard(args) or Shard(1, 1)).of)
         answer = max(own.over(params.generate.sampling).max_tokens for own in params.generate.models.values())
         prompt = _instruction_tokens(params) + answer + text_tokens(rubric) + TEMPLATE_TOKENS
-        rows.append(_upper(name, model, "score", each * missing * attempts, longest, prompt))
-    return rows
+    most_rows *= attempts
+    most = Counted(most_rows, 0, round(most_rows * prompt), most_rows * longest)
+    yield figures(name, model, "score", asked * tries, reused, most, exact and attempts == 1, basis)
 
 
-def _evaluate(args: dict[str, list[str]], params: Params, known: Known) -> list[Rows]:
-    arm, base = args["arm"][0], params.models[params.base]
-    path = args["model"][0]
+def _tries(scores: str) -> float:
+    """How often an answer was judged until a score could be read, in the table that is there; 1 without one."""
+    if not Path(scores).exists():
+        return 1.0
+    found: float | None = scan_table(scores, SCORES).select(pl.mean("attempts")).collect().item()
+    return found or 1.0
+
+
+def _evaluate(args: Arguments, outlook: Outlook) -> Iterator[Rows]:
+    params = outlook.params
+    arm, base, path = args["arm"][0], params.models[params.base], args["model"][0]
     model = base if path == base.path else base.trained(path)
     suites = params.evaluate.suites
-    harness = sorted(name for name, suite in suites.items() if isinstance(suite, HarnessSuite))
-    rows = [_uncounted(arm, f"{name}: the harness's requests are not counted") for name in harness]
     files = [path for path in (getattr(suite, "path", None) for suite in suites.values()) if path]
-    if not files:
-        return rows
-    if not all(map(known, files)):
-        return [_uncounted(arm, "as many rows as the suites have, which are yet to be built"), *rows]
-    asked = evaluate.questions(params.evaluate)
-    counted = [_count(arm, model, "evaluate", evaluate.requests(asked, params.evaluate.sampling), known)]
-    for judge in sorted({suite.judge for _, suite, _ in asked.values() if suite.kind == "judge"}):
-        prompts = [
-            sum(text_tokens(text) for _, text in item.messages)
-            + text_tokens(Path(suite.rubric).read_text(encoding="utf-8"))
-            + (suite.max_tokens or params.evaluate.sampling.max_tokens)
-            + TEMPLATE_TOKENS
-            for _, suite, item in asked.values()
-            if suite.kind == "judge" and suite.judge == judge
-        ]
-        counted.append(_upper(judge, params.models[judge], "evaluate", len(prompts), 1, max(prompts)))
-    return counted + rows
-
-
-def _uncounted(arm: str, why: str) -> Rows:
-    return Rows(arm, None, 0, None, 0, None, 0.0, True, why)
-
-
-def _count(
-    name: str,
-    model: Model,
-    step: str,
-    requests: Iterable[Request],
-    known: Known,
-    output: str | None = None,
-    text_column: str = "text",
-) -> Rows:
-    """Requests against the journal; all of them are to be asked of a model that has yet to be made."""
-    if model.folder is None or known(model.folder):
-        found = pending(name, model, requests, output, text_column, step)
-        return _rows(name, model, found, estimate=False)
-    asked = prompt_tokens = output_tokens = 0
-    for request in requests:
-        asked += 1
-        prompt_tokens += estimated_prompt(request)
-        output_tokens += request.sampling.max_tokens
-    bound = Pending(asked, 0, prompt_tokens, output_tokens, *_measured(name, model, step))
-    return _rows(name, model, bound, estimate=True)
-
-
-def _upper(name: str, model: Model, step: str, rows: int, longest: int, prompt: int | None = None) -> Rows:
-    """`rows` of at most `longest` output tokens each and about `prompt` prompt tokens, where these can be bounded."""
-    bound = Pending(rows, 0, rows * (prompt or 0), rows * longest, *_measured(name, model, step))
-    found = _rows(name, model, bound, estimate=True)
-    return found if prompt is not None else found._replace(prompt_tokens=None)
-
-
-def _measured(name: str, model: Model, step: str) -> tuple[float | None, float | None]:
-    """Rows per second and the mean of output tokens of the model in this step, where they are known."""
-    try:
-        found = pending(name, model, [], step=step)
-        return found.rows_per_s, found.mean_output_tokens
-    except UserError:  # no such model yet
-        return model.rates.rows_per_s, None
-
-
-def _rows(name: str, model: Model, found: Pending, estimate: bool) -> Rows:
-    money = model.rates.cost(found.prompt_tokens, found.max_output_tokens)
-    hours = found.asked / found.rows_per_s / 3600 if found.rows_per_s else None if found.asked else 0.0
-    counts = (found.asked, found.reused, found.prompt_tokens, found.max_output_tokens)
-    likely = None if found.mean_output_tokens is None else round(found.asked * found.mean_output_tokens)
-    likely = 0 if not found.asked else likely if likely is None else min(likely, found.max_output_tokens)
-    return Rows(name, *counts, hours, money, estimate, currency=model.rates.currency, likely_output_tokens=likely)
+    if files and not all(map(outlook.known, files)):
+        yield Rows(arm, None, uncounted="as many rows as the suites have, which are yet to be built")
+    elif files:
+        asked = evaluate.questions(params.evaluate)
+        found = count(arm, model, evaluate.requests(asked, params.evaluate.sampling), outlook.there(model))
+        yield figures(arm, model, "evaluate", found.asked, found.reused, found)
+        for judge in sorted({suite.judge for _, suite, _ in asked.values() if suite.kind == "judge"}):
+            prompts = [
+                sum(text_tokens(text) for _, text in item.messages)
+                + text_tokens(Path(suite.rubric).read_text(encoding="utf-8"))
+                + (suite.max_tokens or params.evaluate.sampling.max_tokens)
+                + TEMPLATE_TOKENS
+                for _, suite, item in asked.values()
+                if suite.kind == "judge" and suite.judge == judge
+            ]
+            most = Counted(len(prompts), 0, sum(prompts), len(prompts))
+            yield figures(judge, params.models[judge], "evaluate", len(prompts), 0, most, exact=False)
+    for name, suite in sorted(suites.items()):
+        if isinstance(suite, HarnessSuite):
+            yield Rows(arm, None, uncounted=f"{name}: the harness's requests are not counted")

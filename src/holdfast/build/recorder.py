@@ -22,6 +22,7 @@ from holdfast.build.dvc_lock import Yaml12
 from holdfast.build.job_files import Order, Result
 from holdfast.build.live_jobs import stage_of
 from holdfast.build.ownership import BUILD, Build, stop_earlier_jobs
+from holdfast.build.polling import ask_when_a_job_ends
 from holdfast.build.stages import Stage
 from holdfast.build.versions import Versions, params_of, values_of
 from holdfast.common.errors import UserError
@@ -34,7 +35,7 @@ def report_every_job(workflow: Any) -> None:
         settings.quiet = set(settings.quiet) - {Quietness.PROGRESS, Quietness.ALL}
 
 
-def start(versions: Versions) -> Build:
+def start(versions: Versions, workflow: Any) -> Build:
     """Begin a build: take the checkout, stop what is left of an earlier build, and record each job from now on.
 
     Raises UserError when another build runs.
@@ -43,16 +44,16 @@ def start(versions: Versions) -> Build:
     atexit.register(build.end)  # not after a kill: then the next build finds that its process is gone
     stop_earlier_jobs(build.owner.build, logger.warning)
     os.environ[BUILD] = build.owner.build  # for the jobs
-    logger.addHandler(Recorder(versions, build.owner.build))
+    logger.addHandler(Recorder(versions, build.owner.build, workflow))
     return build
 
 
 class Recorder(logging.Handler):
     """Attached to Snakemake's logger for one build."""
 
-    def __init__(self, versions: Versions, build: str) -> None:
+    def __init__(self, versions: Versions, build: str, workflow: Any) -> None:
         super().__init__()
-        self.versions, self.build = versions, build
+        self.versions, self.build, self.workflow = versions, build, workflow
         self.stages: dict[int, str] = {}  # by Snakemake's number of the job
 
     def emit(self, record: LogRecord) -> None:
@@ -62,6 +63,7 @@ class Recorder(logging.Handler):
             if event is LogEvent.JOB_INFO and (stage := stage_of(record.shellcmd)):  # type: ignore[attr-defined]
                 self.stages[record.jobid] = stage  # type: ignore[attr-defined]
                 job_files.write_order(stage, self.order(stage))
+                ask_when_a_job_ends(self.workflow)
             elif event is LogEvent.JOB_FINISHED and record.job_id in self.stages:  # type: ignore[attr-defined]
                 self.finished(self.stages[record.job_id])  # type: ignore[attr-defined]
         except (UserError, OSError) as error:

@@ -27,7 +27,7 @@ def own_gpus(count: int, folder: Path | None = None) -> Iterator[list[str]]:
         yield []
         return
     given = os.environ.get("CUDA_VISIBLE_DEVICES")
-    there = [name.strip() for name in given.split(",") if name.strip()] if given is not None else _all_gpus()
+    there = [name.strip() for name in given.split(",") if name.strip()] if given is not None else all_gpus()
     if len(there) < count:
         raise UserError(
             f"this job needs {counted(count, 'GPU')} (`gpus` in params.yaml), but can use {len(there)} here; lower it,"
@@ -72,7 +72,8 @@ def _take(count: int, names: list[str], folder: Path, locks: ExitStack) -> list[
     return held
 
 
-def _all_gpus() -> list[str]:
+def all_gpus() -> list[str]:
+    """The numbers of this machine's GPUs; empty where there are none."""
     try:
         listed = subprocess.run(
             ["nvidia-smi", "--query-gpu=index", "--format=csv,noheader"], capture_output=True, text=True, check=True

@@ -4,6 +4,7 @@ An answer is taken from the journal if the same request was ever answered; else 
 output in DVC's cache (pulled from a colleague, for example); only the other requests are sent to the engine.
 """
 
+import time
 from collections.abc import Iterable, Iterator
 from functools import cache
 from itertools import chain
@@ -95,7 +96,9 @@ def ask(
         if sharded:
             refuse_missing(step, name, model)
         print(f"{step} {name}: starting {model.engine} for {model.path} …", flush=True)
+        begun = time.monotonic()
         with stopping_cleanly(), journal, engines.start(name, model) as engine:
+            journal.note_start(time.monotonic() - begun)
             progress.started()
             for answers in engine.answers(chain([first], questions)):
                 journal.add((a for a in answers if not a.error or a.error in PERMANENT), step)
@@ -111,18 +114,12 @@ def ask(
 
 
 class Pending(NamedTuple):
-    """What `ask` would do, counted without a model. Tokens are upper bounds or upper estimates.
-
-    `rows_per_s` is the model's `rates.rows_per_s`, else what this step measured last, else None.
-    `mean_output_tokens` is that of the model's answers in this step so far, None if there are none.
-    """
+    """What `ask` would do, counted without a model. Tokens are upper bounds or upper estimates."""
 
     asked: int
     reused: int
     prompt_tokens: int
     max_output_tokens: int
-    rows_per_s: float | None
-    mean_output_tokens: float | None
 
 
 def pending(
@@ -131,18 +128,19 @@ def pending(
     requests: Iterable[Request],
     output: str | None = None,
     text_column: str = "text",
-    step: str = "",
+    shard: Shard | None = None,
 ) -> Pending:
     """Count what `ask` with these arguments would ask and reuse now. Starts no model, asks no hub, writes nothing."""
     model_hash = fingerprint(name, model, online=False)
-    journal = Journal(model_hash, write=False)
-    known = journal.keys
+    known = Journal(model_hash, write=False).keys
     earlier = earlier_rows(output, text_column) if output else None
     if earlier is not None:
         known.update(earlier.select("key").collect()["key"])
     asked = reused = tokens_in = tokens_out = 0
     for request in requests:
         key = request_key(model_hash, request)
+        if shard and not shard.has(key):
+            continue
         if key in known or request_key(model_hash, request, opened=True) in known:  # the tokenizer is not asked which
             reused += 1
             continue
@@ -150,8 +148,7 @@ def pending(
         asked += 1
         tokens_out += request.sampling.max_tokens
         tokens_in += prompt_tokens(request)
-    speed = model.rates.rows_per_s or journal.speed(step)
-    return Pending(asked, reused, tokens_in, tokens_out, speed, journal.mean_output_tokens(step))
+    return Pending(asked, reused, tokens_in, tokens_out)
 
 
 def _missing(

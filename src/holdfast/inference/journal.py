@@ -63,6 +63,7 @@ class Journal:
 
     def __init__(self, fingerprint: str, about: dict[str, object] | None = None, *, write: bool = True) -> None:
         self.folder = ROOT / fingerprint
+        self.unique = False
         self.keys: set[bytes] = set()
         self.failed: dict[bytes, Answer] = {}  # those of `keys` that have an error
         self.chunks: list[Path] = []
@@ -144,6 +145,18 @@ class Journal:
             with _readable_errors(self.folder):
                 (self.folder / f"{step}.speed").write_text(f"{rows / max(seconds, 1e-3):.4g}\n")
 
+    def note_start(self, seconds: float) -> None:
+        """Remember how long the engine took to start."""
+        with _readable_errors(self.folder):
+            (self.folder / "start.seconds").write_text(f"{seconds:.1f}\n")
+
+    def start_s(self) -> float:
+        """How long the engine took to start when it last did; 0 where that is not known."""
+        try:
+            return float((self.folder / "start.seconds").read_text())
+        except (OSError, ValueError):
+            return 0.0
+
     def speed(self, step: str) -> float | None:
         """Rows per second of the step's last job that asked enough rows to tell."""
         try:
@@ -151,12 +164,11 @@ class Journal:
         except (OSError, ValueError):
             return None
 
-    def mean_output_tokens(self, step: str) -> float | None:
-        """Mean output tokens of the step's sealed answers; None if there are none."""
-        found: float | None = (
-            self.rows().filter(pl.col("step") == step).select(pl.mean("output_tokens")).collect().item()
-        )
-        return found
+    def mean_tokens(self, step: str) -> tuple[float | None, float | None]:
+        """Means of the prompt and output tokens of the step's sealed answers; None if there are none."""
+        answers = self.rows().filter(pl.col("step") == step)
+        prompt, output = answers.select(pl.mean("prompt_tokens", "output_tokens")).collect().row(0)
+        return prompt, output
 
     def rows(self) -> pl.LazyFrame:
         """All sealed rows without an error, one per key (schema ROWS); of two to one key the first sealed counts."""
@@ -208,6 +220,7 @@ class Journal:
             rows = read_chunk(path)
             if rows is not None:
                 self._note(rows)
+                self.chunks.append(path)
         for path in self.folder.glob("*.tail"):
             with path.open("rb") as tail:
                 self._note(frame(read_tail(tail)[0]))

@@ -1,5 +1,5 @@
 # Mix: the training and validation data of each arm.
-from holdfast.steps.mix.params import REHEARSAL, Source
+from holdfast.steps.mix.params import MIXTURE, REHEARSAL, Source
 
 
 def mix_sources(arm):
@@ -16,7 +16,8 @@ def mix_keys(wildcards):
     optional = [f"sources.{name}" for name in sources]
     optional += [f"models.{name}.licence" for name in writers]
     optional += [f"clean.contamination.{key}" for key in ("ngram", "benchmarks", "fields")]
-    own = ["random_seed", "mix", "train.sequence_len", f"arms.{wildcards.arm}"]
+    optional += [f"arms.{wildcards.arm}.{key}" for key in (*MIXTURE, "train.sequence_len")]
+    own = ["random_seed", "mix", "train.sequence_len"]
     return ",".join([*own, *present(*optional), *loading_keys()])
 
 

@@ -1,6 +1,11 @@
 # Report: compares every arm with the base model and shows all steps on one HTML page.
 
 
+def report_keys():
+    length = ["train.budget", "train.config", "mix.size_from", *(f"arms.{arm}.train" for arm in config["arms"])]
+    return ",".join(["base", "report", "evaluate.suites", *present(*length)])
+
+
 rule report:
     """Write the comparisons (metrics/summary.json) and the page."""
     input:
@@ -33,7 +38,7 @@ rule report:
         "benchmarks/report.tsv"
     params:
         code=code("holdfast.steps.report"),
-        declared=",".join(["base", "report", "evaluate.suites", *present("train.budget", "train.config")]),
+        declared=report_keys(),
     shell:
         "exec envs/job report --env {input.env:q} --code {params.code} --log {log:q} --"
         " python -m holdfast.steps.report --params {params.declared:q} --prompts {input.prompts:q}"

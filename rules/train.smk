@@ -7,33 +7,21 @@ def training_runs():
     return run_names(sorted(config["arms"]), config.get("training_seeds", 1))
 
 
-def train_keys():
+def run_training(wildcards):
+    """The section `train` as it holds for the run's arm."""
+    return arm_training(arm_and_seed(wildcards.run)[0])
+
+
+def train_keys(wildcards):
     """The keys that decide a run besides the recipe, the mixture and the base model."""
-    return ",".join(["random_seed", *present("train.gpus", "train.merge"), *loading_keys()])
+    sections = ("train", f"arms.{arm_and_seed(wildcards.run)[0]}.train")
+    own = present(*(f"{section}.{key}" for section in sections for key in ("gpus", "merge")))
+    return ",".join(["random_seed", *own, *loading_keys()])
 
 
-rule recipe:
-    """Compose the Axolotl configuration of all runs and check it against Axolotl's schema, before anything expensive."""
-    input:
-        config=[config["train"]["config"]] if config["train"].get("config") else [],
-        base=model_files(config["base"]),
-        env=env("training"),
-        stamp=".holdfast/stamps/recipe",
-    output:
-        recipe="data/train/recipe.yaml",
-    log:
-        "logs/train/recipe.log",
-    benchmark:
-        "benchmarks/train/recipe.tsv"
-    priority: 100
-    params:
-        code=code("holdfast.steps.train.recipe"),
-        declared=",".join(["random_seed", "train", *loading_keys()]),
-        base=config["models"][config["base"]]["path"],
-    shell:
-        "exec envs/job recipe --env {input.env:q} --code {params.code} --log {log:q} --"
-        " python -m holdfast.steps.train.recipe --params {params.declared:q} --base {params.base:q}"
-        " --recipe {output.recipe:q}"
+def train_resource_names():
+    """The names of the resources that any arm sets."""
+    return {name for arm in config["arms"] for name in arm_training(arm).get("resources", {})}
 
 
 rule train:
@@ -41,7 +29,7 @@ rule train:
     input:
         train=lambda w: f"data/mix/{arm_and_seed(w.run)[0]}/train.jsonl",
         val=lambda w: f"data/mix/{arm_and_seed(w.run)[0]}/val.jsonl",
-        recipe="data/train/recipe.yaml",
+        recipe=lambda w: arm_recipe_file(arm_and_seed(w.run)[0]),
         base=model_files(config["base"]),
         env=env("training"),
         stamp=".holdfast/stamps/train-{run}",
@@ -55,8 +43,8 @@ rule train:
     wildcard_constraints:
         run="|".join(training_runs()),
     resources:
-        **own_resources(lambda w: config["train"], config["train"].get("resources", {})),
-        gpu=config["train"].get("gpus", 0),
+        **own_resources(run_training, train_resource_names()),
+        gpu=lambda w: run_training(w).get("gpus", 0),
     params:
         # the most expensive job: only the modules that shape the configuration, the model folder and the run
         code=code(
@@ -64,7 +52,7 @@ rule train:
             "holdfast.steps.train.model_folder",
             "holdfast.steps.train.axolotl_plugin",
         ),
-        declared=train_keys(),
+        declared=train_keys,
         base=config["models"][config["base"]]["path"],
     shell:
         "exec envs/job train-{wildcards.run} --env {input.env:q} --code {params.code} --log {log:q} --"

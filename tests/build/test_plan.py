@@ -185,8 +185,11 @@ def test_the_harness_is_said_not_to_be_counted(params: Params) -> None:
 
 
 def test_a_training_job_needs_the_gpus_of_train(params: Params) -> None:
-    params = params.model_copy(update={"train": params.train.model_copy(update={"gpus": 8})})
-    assert plan.gpus_of("exec envs/job train-a -- python -m holdfast.steps.train --params train", [], params) == 8
+    alone = params.arms["public"].model_copy(update={"train": {"gpus": 2}})
+    train = params.train.model_copy(update={"gpus": 8})
+    params = params.model_copy(update={"train": train, "arms": params.arms | {"public": alone}})
+    for run, gpus in (("rehearsed", 8), ("rehearsed-s1", 8), ("public-s1", 2)):
+        assert plan.gpus_of(f"exec envs/job x -- python -m holdfast.steps.train --run {run}", [], params) == gpus
     assert plan.gpus_of("exec envs/job mix-a -- python -m holdfast.steps.mix --params train", [], params) == 0
 
 

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import yaml
 
+import parameter_reference
 import rule_graph
 from holdfast.build.dvc_file import DIGESTS
 from holdfast.cli.commands import COMMANDS
@@ -53,7 +54,7 @@ def source() -> str:
 @cache
 def outputs() -> frozenset[str]:
     """What the jobs write, and the folders that hold it."""
-    files = [DIGESTS, *(Path(out) for job in rule_graph.jobs_with_every_rule() for out in job.outputs)]
+    files = [DIGESTS, *(Path(out) for job in parameter_reference.jobs() for out in job.outputs)]
     return frozenset(str(path) for file in files for path in (file, *file.parents))
 
 

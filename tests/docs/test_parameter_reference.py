@@ -46,13 +46,15 @@ def test_the_schema_accepts_every_key_and_none_of_the_optional_ones(make: Any) -
     assert faults(make()) == []
 
 
-FREE = ("engine_args", "template", "axolotl")  # mappings that are passed on as they are
+FREE = ("engine_args", "template", "axolotl", "resources")  # mappings that are passed on as they are
 NAMED = ("models", "judges", "filter", "sources", "arms", "slices", "suites", "columns")  # mappings of names
 
 
 def sections(values: Any, key: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
     """Where `values` has a mapping whose keys the schema knows."""
     if isinstance(values, dict) and not (key and key[-1] in FREE):
+        if key[:1] + key[2:] == ("arms", "train"):  # any part of `train`, checked when the file is read
+            return
         if not (key and key[-1] in NAMED):
             yield key
         for name, inner in values.items():

@@ -75,7 +75,11 @@ def test_the_shipped_file_is_valid() -> None:
         ),
         ("mix: {}", "mix:", "mix: must be a section with keys of its own (found null)"),
         ("path: data/sandbox/general.jsonl, ", "", "evaluate.suites.general.path: is missing; add it"),
-        ("budget: {steps: 160}", "budget: {steps: 3, epochs: 1.0}", "train.budget: give either steps or epochs"),
+        (
+            "budget: {steps: 160}",
+            "budget: {steps: 3, epochs: 1.0}",
+            "train.budget: give one of steps, epochs and domain_epochs",
+        ),
         ("learning_rate: 0.0023", "learning_rate: 2e-4", "write 0.0002, or quote it if text is meant"),
         (
             "samples: 1700",
@@ -155,6 +159,44 @@ ENDPOINT = "path: gpt\n    engine: openai"
 )
 def test_what_a_step_would_refuse_is_refused_before(tmp_path: Path, old: str, new: str, fault: str) -> None:
     assert any(line.startswith(fault) for line in faults(tmp_path, (old, new)))
+
+
+@pytest.mark.parametrize(
+    ("own", "fault"),
+    [
+        ("lerning_rate: 0.1", "arms.rehearsed.train.lerning_rate: no such key; did you mean learning_rate?"),
+        ("learning_rate: 0.0", "arms.rehearsed.train.learning_rate: must be above 0 (found 0.0)"),
+        ("gpus: two", "arms.rehearsed.train.gpus: must be a whole number (found 'two')"),
+        ("budget: {steps: 3, epochs: 1.0}", "arms.rehearsed.train.budget: give one of steps, epochs and domain_epochs"),
+        ("budget: {stepps: 3}", "arms.rehearsed.train.budget.stepps: no such key; did you mean steps?"),
+        ("adapter: lora, merge: false", "arms.rehearsed.train.merge: must be true with an adapter (lora)"),
+        ("config: none.yaml", "arms.rehearsed.train.config: none.yaml does not exist"),
+        (
+            "config: params.yaml, learning_rate: 0.1",
+            "arms.rehearsed.train: config is a complete recipe, so learning_rate cannot be set too",
+        ),
+    ],
+)
+def test_a_fault_in_an_arm_s_own_training_settings_is_named_with_its_key(tmp_path: Path, own: str, fault: str) -> None:
+    found = faults(tmp_path, (REHEARSED, f"{REHEARSED}\n    train: {{{own}}}"))
+    assert [line[: len(fault)] for line in found] == [fault]
+
+
+def test_an_arm_s_own_training_settings_replace_the_shared_ones(tmp_path: Path) -> None:
+    own = "{budget: {epochs: 2.0}, learning_rate: 0.1, axolotl: {optimizer: lion}}"
+    path = tmp_path / "params.yaml"
+    shared = SHIPPED.replace("  checkpoints: 3\n", "  checkpoints: 3\n  axolotl: {weight_decay: 0.1}\n")
+    path.write_text(shared.replace(REHEARSED, f"{REHEARSED}\n    train: {own}"))
+    params = validate(str(path))
+    assert params.training("public") == params.train
+    found = params.training("rehearsed")
+    assert (found.budget.steps, found.budget.epochs, found.learning_rate) == (None, 2.0, 0.1)
+    assert found.axolotl == {"weight_decay": 0.1, "optimizer": "lion"}
+    assert found.checkpoints == 3
+    path.write_text(SHIPPED.replace(REHEARSED, f"{REHEARSED}\n    train: {{config: params.yaml}}"))
+    whole = validate(str(path)).training("rehearsed")
+    assert (whole.config, whole.sequence_len) == ("params.yaml", 128)
+    assert "learning_rate" not in whole.model_fields_set
 
 
 def test_the_report_and_its_reference(tmp_path: Path) -> None:

@@ -17,7 +17,8 @@ EXCLUDED = {  # by another key that is set, or by having one valid value beside 
     "seed.prefix", "filter.selected.min_judges", "filter.selected.same_language", "sources.domain.selection",
     "sources.domain.format", "sources.domain.shape", "sources.domain.slices", "sources.rehearsal.path",
     "sources.rehearsal.columns", "sources.rehearsal.format", "sources.rehearsal.shape", "sources.rehearsal.slices",
-    "arms.both.budget", "arms.domain_only.size_from", "train.budget.epochs", "train.config", "train.merge",
+    "arms.both.budget", "arms.domain_only.size_from", "arms.domain_only.train", "train.budget.epochs",
+    "train.budget.domain_epochs", "train.config", "train.merge",
     "evaluate.suites.general.measures",
 }  # fmt: skip
 
@@ -28,6 +29,7 @@ def full() -> dict[str, Any]:
     model = {
         "path": "models/sandbox/scholar", "engine": "transformers", "engine_args": {"dtype": "float32"},
         "chat_template": "mine.jinja", "policy": ["outputs_may_train", "x"], "licence": "MIT", "gpus": 1,
+        "resources": {"mem_mb": 9000},
     }  # fmt: skip
     base = model | {"path": "./base", "engine_args": {"dtype": "float32", "trust_remote_code": True}}
     models = {"base": base, "scholar": model, "novice": model | {"path": "models/sandbox/novice"}}
@@ -64,11 +66,15 @@ def full() -> dict[str, Any]:
         "sources": {"domain": source | {"path": "data/sandbox/domain_train.jsonl"},
                     "rehearsal": source | {"path": LEFT_OUT, "selection": "own", "columns": LEFT_OUT}},
         "arms": {"both": {"sources": {"rehearsal": 0.5, "domain": 0.5}, "unit": "tokens", "budget": LEFT_OUT,
-                          "size_from": "domain", "shortage": "repeat"},
+                          "size_from": "domain", "shortage": "repeat",
+                          "train": {"sequence_len": 150, "learning_rate": 0.001, "budget": {"domain_epochs": 2.0},
+                                    "gpus": 1, "merge": True, "axolotl": {"weight_decay": 0.1}}},
                  "domain_only": {"sources": {"domain": 1.0}, "budget": 50, "size_from": LEFT_OUT,
-                                 "shortage": "repeat"}},
-        "train": {"sequence_len": 200, "budget": {"steps": 5, "epochs": LEFT_OUT}, "config": LEFT_OUT, "merge": True,
-                  "axolotl": {"optimizer": "sgd"}, "gpus": 1, "adapter": "lora", "launcher": "torchrun"},
+                                 "shortage": "repeat", "train": LEFT_OUT}},
+        "train": {"sequence_len": 200, "budget": {"steps": 5, "epochs": LEFT_OUT, "domain_epochs": LEFT_OUT},
+                  "config": LEFT_OUT, "merge": True,
+                  "axolotl": {"optimizer": "sgd"}, "gpus": 1, "adapter": "lora", "launcher": "torchrun",
+                  "resources": {"mem_mb": 9000}},
         "evaluate": {"sampling": {}, "suites": suites},
         "report": {"reference": "both", "limits": {}, "gated": ["both"], "examples": 2, "items": 3, "resamples": 1000},
         "sandbox": shipped["sandbox"] | {"seed": 3, "vocabulary": 700,

@@ -161,9 +161,12 @@ def write_chain(root: Path, size: int, general: int, domain: int) -> None:
         if arm != "base":
             folder = root / "data/mix" / arm
             write([], noise, f"data/mix/{arm}/rejected.parquet")
-            sources = [{"source": "rehearsal", "train_rows": 83}, {"source": "domain", "train_rows": 17}]
+            sources = [
+                {"source": source, "train_rows": rows, "repeated_rows": repeated}
+                for source, rows, repeated in (("rehearsal", 83, 0), ("domain", 17, 0 if arm == "rehearsed" else 13))
+            ]
             found = [{"source": "domain", "suite": "gsm8k.jsonl", "action": "reported", "rows": 1234}]
-            mixture = {"train_rows": 100, "sources": sources, "contamination": found}
+            mixture = {"train_rows": 100, "train_tokens": 2000, "sources": sources, "contamination": found}
             (folder / "summary.json").write_text(json.dumps(mixture))
     (root / "metrics").mkdir(exist_ok=True)
     (root / "metrics/filter.json").write_text(json.dumps(COMMITTEE))

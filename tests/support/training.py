@@ -77,7 +77,7 @@ def make_recipe(project, *keys, **recipe):
     settings = yaml.safe_load((project / "params.yaml").read_text()) | {"train": RECIPE | recipe}
     (project / "params.yaml").write_text(yaml.safe_dump(settings))
     declared = ",".join(["random_seed", "train", *keys])
-    words = ["-m", "holdfast.steps.train.recipe", "--params", declared, "--base", "./base"]
+    words = ["-m", "holdfast.steps.train.recipe", "--params", declared, "--section", "train", "--base", "./base"]
     done = in_env("training", "python", *words, "--recipe", "data/train/recipe.yaml", cwd=project)
     assert done.returncode == 0, done.stderr
 

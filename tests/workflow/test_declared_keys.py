@@ -113,12 +113,14 @@ STAND_INS: dict[str, dict[str, Any]] = {
     "sandbox_model": {"LlamaForCausalLM": MagicMock(), "train": stop},
     "suite_items": {"task_manager": stop},
     "recipe": {"validate": stop},
+    "arm_recipe": {"validate": stop},
     "train": {"axolotl": stop},
     "evaluate": {"run_harness": lambda *_: (pl.DataFrame(schema=EVALUATIONS), [])},
 }
 OUTPUTS = {
     "sandbox_trunk": "",
     "recipe": "adapter: lora\nmax_steps: 5\n",
+    "arm_recipe": "adapter: lora\nnum_epochs: 2.0\nholdfast: {num_epochs_over: domain}\n",
     "suite_items": '{"item_id": "1", "task": "t", "prompt": "Which planet is nearest to the sun of ours?"}\n',
     "train": "step,epoch,loss,eval_loss,grad_norm\n1,0.5,2.5,,9\n",
 }

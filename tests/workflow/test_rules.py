@@ -123,6 +123,23 @@ def test_a_model_s_resources_are_its_jobs_and_the_others_have_the_profile_s(proj
     assert jobs["clean", ""] >= profile
 
 
+def test_an_arm_s_own_training_settings_concern_its_training_only(project: Path) -> None:
+    def with_own(**train: Any) -> dict[str, Any]:
+        arms = SHIPPED["arms"] | {"rehearsed": SHIPPED["arms"]["rehearsed"] | ({"train": train} if train else {})}
+        return stages({**SHIPPED, "arms": arms})
+
+    before, now = with_own(), with_own(learning_rate=0.001)
+    assert set(now) - set(before) == {"arm_recipe-rehearsed"}
+    assert "data/train/recipes/rehearsed.yaml" in now["train-rehearsed"]["deps"]
+    kept = {name: now[name] for name in before}
+    assert stale(before, kept) == {"train-rehearsed", "report"}
+    assert {name for name in before if before[name]["deps"] != now[name]["deps"]} == {"train-rehearsed"}
+    assert stale(now, with_own(learning_rate=0.01)) == {"arm_recipe-rehearsed", "report"}
+    assert stale(now, with_own(learning_rate=0.001, gpus=2)) == {"arm_recipe-rehearsed", "train-rehearsed", "report"}
+    longer = stale(now, with_own(learning_rate=0.001, sequence_len=64))
+    assert longer == {"arm_recipe-rehearsed", "mix-rehearsed", "report"}, "rows that are too long are rejected"
+
+
 def test_a_model_is_read_whole_if_what_it_answers_by_is_declared(project: Path) -> None:
     priced = {"path": "m", "engine_args": {"dtype": "float32"}, "rates": {"output_per_million_tokens": 3.0}}
     Path("params.yaml").write_text(yaml.safe_dump({"models": {"m": priced}}))

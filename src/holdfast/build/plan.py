@@ -18,6 +18,7 @@ from holdfast.build.plan_text import Machine, Planned, print_plan
 from holdfast.build.stages import Stage, downstream, makers, only_outputs_changed, upstream
 from holdfast.common import section
 from holdfast.common.gpus import all_gpus
+from holdfast.common.run_names import arm_and_seed
 from holdfast.params.schema import Params
 from holdfast.params.validation import validate
 
@@ -107,7 +108,7 @@ def hours_of(stage: str, rows: list[Rows]) -> float | None:
 def gpus_of(command: str, rows: list[Rows], params: Params) -> int:
     """GPUs that the job's models need; an arm is evaluated under the base model's settings."""
     if "holdfast.steps.train" in command.split():
-        return params.train.gpus
+        return params.training(arm_and_seed(command.split()[command.split().index("--run") + 1])[0]).gpus
     return max((params.models.get(row.model, params.models[params.base]).gpus for row in rows), default=0)
 
 

@@ -3,10 +3,12 @@
 import difflib
 import re
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import yaml
+from pydantic import ValidationError
 
 from holdfast.common.errors import UserError
 from holdfast.inference.params import endpoint_faults
@@ -92,11 +94,12 @@ def setting_faults(params: Params) -> Iterator[str]:
             f"base: {params.base} is an endpoint (engine: openai), but fine-tuning needs the weights; choose a model"
             " that is a folder or a Hugging Face id"
         )
-    if not params.train.merge and (adapter := used_adapter(params.train)):
-        yield (
-            f"train.merge: must be true with an adapter ({adapter}), because evaluate runs the merged model; the"
-            " adapter is kept beside it"
-        )
+    for key, train in trainings(params):
+        if not train.merge and (adapter := used_adapter(train)):
+            yield (
+                f"{key}.merge: must be true with an adapter ({adapter}), because evaluate runs the merged model; the"
+                " adapter is kept beside it"
+            )
     for key, named in (
         ("generate.models", params.generate.models),
         ("score.judges", params.score.judges),
@@ -104,6 +107,19 @@ def setting_faults(params: Params) -> Iterator[str]:
     ):
         if not named:
             yield f"{key}: is empty; name at least one"
+
+
+def trainings(params: Params) -> Iterator[tuple[str, Train]]:
+    """The settings of every training with the key where they are: those that arms share, then those of single arms.
+
+    Arms whose own settings are not valid are left out.
+    """
+    if not all(arm.train for arm in params.arms.values()):
+        yield "train", params.train
+    for name, arm in params.arms.items():
+        if arm.train:
+            with suppress(ValidationError):
+                yield f"arms.{name}.train", params.training(name)
 
 
 def used_adapter(train: Train) -> Any:

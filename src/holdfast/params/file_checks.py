@@ -46,6 +46,7 @@ def named_paths(params: Params) -> Iterator[tuple[str, str]]:
         ("seed.system_prompts", params.seed.system_prompts),
         ("train.config", params.train.config),
         *(("clean.contamination.benchmarks", path) for path in params.clean.contamination.benchmarks),
+        *((f"arms.{name}.train.config", arm.train.get("config")) for name, arm in params.arms.items()),
         *((f"sources.{name}.path", source.path) for name, source in params.sources.items()),
     ]
     for name, part in params.seed.slices.items():
@@ -55,7 +56,7 @@ def named_paths(params: Params) -> Iterator[tuple[str, str]]:
         named += [(f"evaluate.suites.{name}.{key}", getattr(suite, key, None)) for key in keys]
     for name, model in params.models.items():
         named += [(f"models.{name}.{key}", path) for key, path in model.files.items()]
-    return ((key, path) for key, path in named if path)
+    return ((key, path) for key, path in named if path and isinstance(path, str))
 
 
 def has_no_template(model: Model) -> bool:

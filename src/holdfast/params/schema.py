@@ -17,7 +17,7 @@ from holdfast.steps.reconstruct.params import Reconstruct
 from holdfast.steps.report.params import Report
 from holdfast.steps.score.params import Score
 from holdfast.steps.seed.params import Seed
-from holdfast.steps.train.params import Train
+from holdfast.steps.train.params import Train, settings_of_arm
 
 NAME = r"^[a-z0-9_]+$"
 FILE_NAME = r"^[A-Za-z0-9_][A-Za-z0-9_.-]*$"
@@ -60,3 +60,8 @@ class Params(Section):
     evaluate: Evaluate = Field(description="the test suites, and how answers to them are sampled")
     report: Report = Field(description="how arms are compared with the base model, and the limits of `holdfast check`")
     sandbox: Sandbox | None = Field(None, description="the small world that is built if its files are named above")
+
+    def training(self, arm: str) -> Train:
+        """`train` with the arm's own settings. Raises pydantic's ValidationError where these are not valid."""
+        shared = self.train.model_dump(exclude_unset=True)
+        return Train.model_validate(settings_of_arm(shared, self.arms[arm].train))

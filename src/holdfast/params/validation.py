@@ -1,7 +1,7 @@
 """params.yaml checked as a whole: every fault at once, before anything runs."""
 
 import reprlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ from holdfast.params.file_checks import file_faults
 from holdfast.params.renamed import new_name
 from holdfast.params.schema import Params
 from holdfast.params.yaml_versions import yaml_faults
+from holdfast.steps.train.params import Train, settings_of_arm
 
 
 def validate(path: str = section.PARAMS_FILE) -> Params:
@@ -24,8 +25,9 @@ def validate(path: str = section.PARAMS_FILE) -> Params:
     try:
         params = Params.model_validate(values)
     except ValidationError as error:
-        faults |= {key: fault for key, fault in explain(error, values) if key not in faults}
+        faults |= {key: fault for key, fault in explain(error.errors(), values) if key not in faults}
         raise UserError("\n".join(f"{path}: {key}: {fault}" for key, fault in faults.items())) from error
+    faults |= dict(arm_faults(params, values))
     found = [f"{key}: {fault}" for key, fault in faults.items()]
     found += [*cross_faults(params), *setting_faults(params), *file_faults(params)]
     if found:
@@ -33,9 +35,21 @@ def validate(path: str = section.PARAMS_FILE) -> Params:
     return params
 
 
-def explain(error: ValidationError, values: Any) -> Iterator[tuple[str, str]]:
+def arm_faults(params: Params, values: Any) -> Iterator[tuple[str, str]]:
+    """(key, fault) of each fault in an arm's own training settings: `train` as it holds for the arm is checked."""
+    for name, arm in params.arms.items():
+        settings = settings_of_arm(values["train"], arm.train)
+        try:
+            Train.model_validate(settings)
+        except ValidationError as error:
+            inside = [fault | {"loc": ("train", *fault["loc"])} for fault in error.errors()]
+            for key, fault in explain(inside, {"train": settings}):
+                yield f"arms.{name}.{key}", fault
+
+
+def explain(errors: Iterable[ErrorDetails], values: Any) -> Iterator[tuple[str, str]]:
     """(key, fault) of each fault, with the new name of a renamed key and the nearest valid one for an unknown key."""
-    for fault in error.errors():
+    for fault in errors:
         key = dotted(fault["loc"], values)
         if fault["type"] == "extra_forbidden":
             if (renamed := new_name(key)) is not None:

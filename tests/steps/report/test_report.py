@@ -11,6 +11,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 import yaml
+from markupsafe import Markup
 
 from holdfast.cli.check import check
 from holdfast.cli.summary import table
@@ -20,6 +21,7 @@ from holdfast.steps.report.params import Limits, Report
 from holdfast.steps.report.row_counts import TableCount
 from holdfast.steps.report.sections import Page, estimate
 from holdfast.steps.report.summary import summarise
+from holdfast.steps.report.training import Curve, lengths, warning
 from models import ROOT
 from report_data import evaluation, write_chain
 
@@ -43,7 +45,13 @@ def build(root: Path) -> subprocess.CompletedProcess[str]:
         "metrics": ["metrics/clean.json", "metrics/filter.json", "metrics/my_own.json"],
         "curves": [f"plots/train/{arm}.csv" for arm in ARMS],
     }
-    command = [sys.executable, "-m", "holdfast.steps.report", "--params", "base,report,evaluate.suites,train.budget"]
+    command = [
+        sys.executable,
+        "-m",
+        "holdfast.steps.report",
+        "--params",
+        "base,report,evaluate.suites,train.budget,arms",
+    ]
     command += ["--prompts", "data/seed/prompts.parquet", "--samples", "data/reconstruct/samples.parquet"]
     command += ["--instructions", "data/clean/instructions.parquet", "--all-scores", "data/filter/all_scores.parquet"]
     command += ["--selected", "data/filter/selected.parquet"]
@@ -73,6 +81,7 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
             }
         },
         "train": {"budget": {"steps": 150}},
+        "arms": {"public": {"train": {"learning_rate": 0.0002, "axolotl": {"optimizer": "lion"}}}},
     }
     (root / "params.yaml").write_text(yaml.safe_dump(params))
     done = build(root)
@@ -98,6 +107,38 @@ def test_the_summary_holds_accuracy_and_n_per_arm(built: Path) -> None:
     assert arms["rehearsed"]["against"]["domain_only"]["general"]["difference"] == pytest.approx(0.46)
     assert arms["rehearsed"]["verdict"]["general"] == "kept"
     assert arms["domain_only"]["verdict"]["general"] == "lost"
+
+
+def test_the_report_says_how_long_each_arm_was_trained_and_how_arms_differ(built: Path) -> None:
+    arms = json.loads((built / "metrics/summary.json").read_text())["arms"]
+    assert "training" not in arms["base"]
+    seen = {arm: arms[arm]["training"] for arm in ARMS}
+    assert {(f["steps"], f["epochs"], f["tokens"]) for f in seen.values()} == {(90, 1.0, 2000)}
+    assert {arm: f["domain_passes"] for arm, f in seen.items()} == {"domain_only": 4.25, "public": 4.25, "rehearsed": 1}
+    assert seen["public"]["settings"] == ["axolotl.optimizer: lion", "learning_rate: 0.0002"]
+    text = (built / "report/index.html").read_text()
+    training = text[text.index('<h2 id="training">') :]
+    assert "<td>4.25</td>" in training
+    assert "axolotl.optimizer: lion, learning_rate: 0.0002</td>" in training
+    assert "domain_only saw each of its domain rows 4.2 times, rehearsed once." in training
+
+
+@pytest.mark.parametrize(("most", "warned"), [(15, False), (16, True)])
+def test_arms_that_saw_the_domain_much_more_often_are_warned_about(most: int, warned: bool) -> None:
+    passes = {"a": 10, "b": most, "without": None}
+    assert bool(warning({arm: {"domain_passes": n} for arm, n in passes.items()})) == warned
+    assert warning({"without": {"domain_passes": None}}) == ""
+
+
+def test_an_arm_s_length_is_the_mean_of_its_runs_and_counts_slices_together(tmp_path: Path) -> None:
+    parts = [{"source": "tickets", "train_rows": rows, "repeated_rows": again} for rows, again in ((6, 2), (4, 3))]
+    folder = tmp_path / "a"
+    folder.mkdir()
+    (folder / "summary.json").write_text(json.dumps({"train_tokens": 500, "sources": parts}))
+    runs = [Curve("a", Markup(""), 10, 2.0), Curve("a-s1", Markup(""), 12, 3.0), Curve("b", Markup(""), 5, 1.0)]
+    found = lengths(runs, [str(folder / "summary.json")], "tickets")
+    assert found == {"a": {"steps": 11, "epochs": 2.5, "tokens": 1250, "domain_passes": 5.0}}
+    assert lengths(runs, [str(folder / "summary.json")], "other")["a"]["domain_passes"] is None
 
 
 class Reader(HTMLParser):

@@ -15,8 +15,11 @@ def test_every_arm_takes_the_same_steps_or_epochs():
     epochs = recipe(Train(sequence_len=64, budget=Budget(epochs=2.0)))
     assert epochs["num_epochs"] == 2.0
     assert "max_steps" not in epochs
-    for budget in ({}, {"steps": 1, "epochs": 1.0}):
-        with pytest.raises(ValidationError, match="give either steps or epochs"):
+    passes = recipe(Train(sequence_len=64, budget=Budget(domain_epochs=3.0)))
+    assert passes["num_epochs"] == 3.0
+    assert "max_steps" not in passes
+    for budget in ({}, {"steps": 1, "epochs": 1.0}, {"steps": 1, "epochs": 1.0, "domain_epochs": 1.0}):
+        with pytest.raises(ValidationError, match="give one of steps, epochs and domain_epochs"):
             Budget.model_validate(budget)
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import polars as pl
 import pytest
+import yaml
 
 from training import finish, from_axolotl_config, in_env, make_recipe, start
 
@@ -104,3 +105,38 @@ def test_a_run_takes_its_gpus_before_axolotl_starts(mixture, monkeypatch):
     assert start(mixture, "forms").wait() == 1
     said = (mixture / "log").read_text()
     assert said.startswith("error: this job needs 3 GPUs (`gpus` in params.yaml), but can use 2 here; ")
+
+
+@pytest.mark.engine
+def test_an_arm_is_trained_with_its_own_settings_and_passes_over_its_domain_rows(mixture):
+    """The source `messages` is half in the mixture twice: 3 passes over its rows are 2 epochs of the mixture."""
+    train = Path("data/mix/forms/train.jsonl")
+    rows = [json.loads(line) for line in train.read_text().splitlines()]
+    domain = [row for row in rows if row["source"] == "messages"][:8]
+    rest = [row for row in rows if row["source"] != "messages"][:20]
+    train.write_text("".join(json.dumps(row) + "\n" for row in [*domain, *domain[:4], *rest]))
+    settings = yaml.safe_load(Path("params.yaml").read_text())
+    own = {"adapter": "lora", "lora_r": 4, "budget": {"domain_epochs": 3.0}, "axolotl": {"weight_decay": 0.1}}
+    settings["train"] |= {"budget": {"steps": 1000}, "axolotl": {"optimizer": "sgd"}}
+    settings["mix"]["size_from"] = "messages"
+    settings["arms"]["forms"]["train"] = own
+    Path("params.yaml").write_text(yaml.safe_dump(settings))
+
+    def recipe():
+        words = ["-m", "holdfast.steps.train.recipe", "--params", "random_seed,train,mix.size_from,arms.forms.train"]
+        words += ["--section", "arms.forms.train", "--base", "./base", "--recipe", "data/train/recipe.yaml"]
+        return in_env("training", "python", *words, cwd=mixture)
+
+    done = recipe()
+    assert done.returncode == 0, done.stderr
+    made = yaml.safe_load(Path("data/train/recipe.yaml").read_text())
+    assert (made["adapter"], made["lora_r"], made["optimizer"], made["weight_decay"]) == ("lora", 4, "sgd", 0.1)
+    finish(start(mixture, "forms"), mixture)
+    about = json.loads(Path("models/forms/holdfast.json").read_text())
+    assert (about["epochs"], about["steps"], about["equal"], about["adapter"]) == (2, 16, "domain_epochs", "lora")
+    assert pl.read_csv("plots/forms.csv").select("step", "epoch").row(-1) == (16, 2.0)
+
+    own["axolotl"] = {"weight_dekay": 0.1}
+    Path("params.yaml").write_text(yaml.safe_dump(settings))
+    faulty = "params.yaml: arms.forms.train.axolotl.weight_dekay: Axolotl has no such key; did you mean weight_decay?"
+    assert faulty in recipe().stderr

@@ -26,7 +26,7 @@ from holdfast.steps.mix.control_tokens import drop_control_tokens
 from holdfast.steps.mix.dataset_card import card
 from holdfast.steps.mix.lengths import measure
 from holdfast.steps.mix.outputs import DATE, rejected_rows, summarise, write
-from holdfast.steps.mix.params import REHEARSAL, Arm, Mix, Source, size_source
+from holdfast.steps.mix.params import MIXTURE, REHEARSAL, Arm, Mix, Source, size_source
 from holdfast.steps.mix.sources import load_file, load_selection
 from holdfast.text.params import Contamination
 
@@ -63,10 +63,16 @@ def load(sources: dict[str, Source], params: str, mix: Mix) -> tuple[pl.DataFram
     return pl.concat(rows), pl.concat(malformed)
 
 
+def sequence_len(declared: str, arm: str) -> int:
+    """The arm's training context in tokens."""
+    own = optional(declared, f"arms.{arm}.train.sequence_len")
+    return value(declared, "train.sequence_len") if own is None else own  # type: ignore[no-any-return]
+
+
 def main() -> None:
     args = arguments(__doc__, "arm", "base", "out", many=("suites", "harness"))
     arm, mix = read(args.params, f"arms.{args.arm}", Arm), read(args.params, "mix", Mix)
-    seed, limit = value(args.params, "random_seed"), value(args.params, "train.sequence_len")
+    seed, limit = value(args.params, "random_seed"), sequence_len(args.params, args.arm)
     size_from, sources = size_source(args.arm, arm, mix), used_sources(args.params, arm)
     compared = compared_with(args.params)
     folder = Path(args.out)
@@ -108,7 +114,12 @@ def main() -> None:
     write_json(summary, folder / "summary.json")
     files = ["train.jsonl", "val.jsonl", "train.parquet", "val.parquet", "rejected.parquet", "contamination.parquet"]
     checksums = {file: digest(str(folder / file)) for file in files}
-    settings = {"arm": arm.model_dump(), "mix": mix.model_dump(), "random_seed": seed, "sequence_len": limit}
+    settings = {
+        "arm": {key: getattr(arm, key) for key in MIXTURE},
+        "mix": mix.model_dump(),
+        "random_seed": seed,
+        "sequence_len": limit,
+    }
     settings["contamination"] = {"ngram": compared.ngram, "benchmarks": compared.benchmarks, "fields": compared.fields}
     settings["sources"] = {name: source.model_dump(exclude_defaults=True) for name, source in sources.items()}
     inputs = {source.data: digest(source.data) for source in sources.values()}

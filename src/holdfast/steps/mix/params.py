@@ -1,6 +1,6 @@
 """Parameters of the step mix: `mix`, shared by all arms."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field, WithJsonSchema, field_validator, model_validator
 
@@ -10,7 +10,7 @@ from holdfast.steps.mix.shapes import ANY_SHAPE, SHAPES
 
 
 class Arm(Section):
-    """One training experiment: the recipe of its mixture."""
+    """One training experiment: the recipe of its mixture, and the training settings of its own."""
 
     sources: dict[str, float] = Field(
         min_length=1, description="share of each source in the mixture, relative to their sum; `rehearsal` is built in"
@@ -24,6 +24,9 @@ class Arm(Section):
     shortage: Literal["error", "repeat", "shrink"] = Field(
         "error", description="a source too small for its share: stop, repeat its rows, or shrink the mixture"
     )
+    train: dict[str, Any] = Field(
+        {}, description="settings of `train` that are different for this arm; `axolotl` and `resources` key by key"
+    )
 
     @field_validator("sources")
     @classmethod
@@ -32,6 +35,9 @@ class Arm(Section):
             if not 0 < share < float("inf"):
                 raise ValueError(f"the share of {name} must be above 0; leave the source out instead")
         return sources
+
+
+MIXTURE = tuple(key for key in Arm.model_fields if key != "train")  # the keys of an arm that decide its mixture
 
 
 class Mix(Section):

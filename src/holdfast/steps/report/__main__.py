@@ -1,6 +1,7 @@
 """report: every arm against the base, as one page and metrics/summary.json."""
 
 from pathlib import Path
+from typing import Any
 
 from holdfast.common.files import read_json, scan_table, write_json, write_text
 from holdfast.common.section import optional, read, value
@@ -10,8 +11,9 @@ from holdfast.steps.report.page import render
 from holdfast.steps.report.params import Report
 from holdfast.steps.report.row_counts import count_table, rejected_files
 from holdfast.steps.report.samples import dropped, example_instructions
-from holdfast.steps.report.sections import Page, training_length
+from holdfast.steps.report.sections import Page
 from holdfast.steps.report.summary import summarise
+from holdfast.steps.report.training import length_in_words, lengths, own_settings, read_curve
 
 DROPPED_SHOWN = 3  # rows of each reason
 
@@ -21,6 +23,13 @@ def training_budget(declared: str) -> dict[str, float] | None:
     if optional(declared, "train.config") is not None:
         return None
     return optional(declared, "train.budget", {"epochs": 1.0})  # type: ignore[no-any-return]
+
+
+def training_parameters(declared: str, mixtures: list[str]) -> tuple[str, dict[str, Any]]:
+    """(name of the domain source, each arm's training settings of its own)."""
+    arms = [Path(path).parent.name for path in mixtures]
+    own = {arm: optional(declared, f"arms.{arm}.train", {}) for arm in arms}
+    return optional(declared, "mix.size_from", "domain"), own
 
 
 def main() -> None:
@@ -33,8 +42,13 @@ def main() -> None:
     report = read(args.params, "report", Report)
     suites = value(args.params, "evaluate.suites")
     runs = {Path(path).stem: scan_table(path, EVALUATIONS).collect() for path in args.evaluations}
+    curves, domain, own = [read_curve(path) for path in args.curves], *training_parameters(args.params, args.mixtures)
     summary = summarise(runs, {name: suite.get("measures", "general") for name, suite in suites.items()}, report)
     rejected = rejected_files(args.rejected)
+    for arm, figures in lengths(curves, args.mixtures, domain).items():
+        summary["arms"][arm]["training"] = figures | {"settings": own_settings(own[arm])}
+    differ = any("budget" in settings or "config" in settings for settings in own.values())
+    length = length_in_words(training_budget(args.params), domain, differ)
     tables = [*(args.prompts, args.samples, args.instructions), *args.generations, *args.scores, args.selected]
     tables += [*args.mixtures, *args.evaluations]
     page = Page(
@@ -54,8 +68,8 @@ def main() -> None:
         ),
         dropped={owner.removeprefix("data/"): dropped(path, DROPPED_SHOWN) for owner, path in rejected.items()},
         metrics={Path(path).stem: read_json(path) for path in args.metrics},
-        curves=args.curves,
-        training_length=training_length(training_budget(args.params)),
+        curves=curves,
+        training={"length": length, "domain": domain},
     )
     write_text(render(page), args.page)
     write_json(summary, args.summary)

@@ -5,18 +5,17 @@ as `figures` besides the page's own names (`render` in page.py).
 """
 
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import polars as pl
 from markupsafe import Markup
 
-from holdfast.common.errors import UserError, first_line
 from holdfast.steps.report.params import Report
 from holdfast.steps.report.plots import Estimate, curves, histogram, intervals, scatter
 from holdfast.steps.report.row_counts import TableCount
 from holdfast.steps.report.samples import Row
 from holdfast.steps.report.summary import ABILITIES
+from holdfast.steps.report.training import Curve, warning
 from holdfast.steps.report.verdict import count, counted
 
 Figures = dict[str, Any]
@@ -33,8 +32,8 @@ class Page(NamedTuple):
     examples: list[Row]
     dropped: dict[str, list[Row]]  # examples of dropped rows by table
     metrics: Figures  # content of metrics/*.json by step
-    curves: list[str]  # paths of loss curves
-    training_length: str  # how long the arms were trained, a sentence
+    curves: list[Curve]  # of every training run
+    training: Figures  # `length`: how long the arms were trained, a sentence; `domain`: the name of the domain source
 
     @property
     def arms(self) -> list[str]:
@@ -161,39 +160,17 @@ def other_metrics(page: Page) -> dict[str, list[tuple[str, str]]]:
     return {name: flat(found) for name, found in page.metrics.items() if name not in ("clean", "filter")}
 
 
-def losses(path: str) -> tuple[str, Markup]:
-    """A training run's name and its loss curve (CSV with step, loss, eval_loss). Raises UserError for another file."""
-    try:
-        table = pl.read_csv(path, infer_schema_length=None)
-        series = [
-            (name, [(float(x), float(y)) for x, y in table.select("step", column).drop_nulls().iter_rows()])
-            for name, column in (("training", "loss"), ("validation", "eval_loss"))
-        ]
-    except (OSError, ValueError, pl.exceptions.PolarsError) as error:
-        raise UserError(f"{path}: not a loss curve ({first_line(error)}); train again") from error
-    name, drawn = Path(path).stem, [(label, line) for label, line in series if line]
-    if not drawn:
-        return name, Markup("")
-    return name, Markup(curves(drawn, f"Loss of {name}", "optimiser steps", "loss, nats per token"))
-
-
-def training_length(budget: dict[str, float] | None) -> str:
-    """How long the arms were trained, as a sentence; `budget`: `train.budget`, None where `train.config` sets it."""
-    if budget is None:
-        return "How long each arm was trained is set in the Axolotl file that train.config names."
-    if budget.get("steps") is not None:
-        return f"Every arm was trained for the same {counted(budget['steps'], 'optimiser step')}."
-    epochs = f"{budget['epochs']:g} epoch{'' if budget['epochs'] == 1 else 's'}"
-    return (
-        f"Every arm was trained for {epochs} of its own mixture: arms with more rows were trained for more steps, which"
-        " is part of the difference between them."
-    )
-
-
 def training(page: Page) -> Figures | None:
-    """The loss curve of every run."""
-    drawn = [losses(path) for path in page.curves]
-    return {"curves": drawn, "length": page.training_length} if drawn else None
+    """How long each arm was trained, its settings of its own, and the loss curve of every run."""
+    if not page.curves:
+        return None
+    found = {arm: page.summary["arms"][arm]["training"] for arm in page.arms if "training" in page.summary["arms"][arm]}
+    return page.training | {
+        "curves": page.curves,
+        "arms": [figures | {"name": arm} for arm, figures in found.items()],
+        "warning": warning(found),
+        "some_differ": any(figures["settings"] for figures in found.values()),
+    }
 
 
 def examples(page: Page) -> Figures:

@@ -4,6 +4,7 @@ import json
 import shutil
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import yaml
 
@@ -19,24 +20,37 @@ from holdfast.inference.params import declared_loading
 from holdfast.steps.train.launch import axolotl, prepare_to_resume, work_folder
 from holdfast.steps.train.loss_curve import curve
 from holdfast.steps.train.model_folder import assemble
+from holdfast.steps.train.passes import budget_of, by_mixture
 from holdfast.steps.train.run_config import run_config
 
 
-def run_settings(declared: str) -> tuple[int, bool, str | None]:
-    """(GPUs, whether an adapter is merged, launcher) of `train`. The launcher is not declared: it changes no weight."""
-    launcher = undeclared_value("train.launcher")
-    return optional(declared, "train.gpus", 0), optional(declared, "train.merge", True), launcher
+def run_settings(declared: str, arm: str) -> tuple[int, bool, str | None]:
+    """(GPUs, whether an adapter is merged, launcher) of an arm. The launcher is not declared: it changes no weight."""
+    gpus, merge = (
+        optional(declared, f"arms.{arm}.train.{key}", optional(declared, f"train.{key}", default))
+        for key, default in (("gpus", 0), ("merge", True))
+    )
+    return gpus, merge, undeclared_value(f"arms.{arm}.train.launcher", undeclared_value("train.launcher"))
+
+
+def whole_curve(ended: dict[str, Any]) -> str:
+    """The loss curve, whose last line is the last step also where no loss was logged there."""
+    at_the_end = [e for e in ended["log"] if e["step"] == ended["steps"] and ("loss" in e or "eval_loss" in e)]
+    last = [] if at_the_end else [{"step": ended["steps"], "epoch": ended["epochs"], "loss": None}]
+    return curve([*ended["log"], *last])
 
 
 def main() -> None:
     args = arguments(__doc__, "run", "base", "recipe", "train", "val", "model", "curve")
     arm, nth = arm_and_seed(args.run)
-    gpus, merge, launcher = run_settings(args.params)
+    gpus, merge, launcher = run_settings(args.params, arm)
     seed = value(args.params, "random_seed") + nth
-    recipe = yaml.safe_load(Path(args.recipe).read_text(encoding="utf-8"))
+    shared = yaml.safe_load(Path(args.recipe).read_text(encoding="utf-8"))
     rows, held = (Path(path).read_bytes().count(b"\n") for path in (args.train, args.val))
     if not rows:
         raise UserError(f"{args.train}: has no rows, so training is impossible; see its rejected.parquet")
+    with open(args.train, encoding="utf-8") as lines:
+        recipe = by_mixture(shared, lines)
     loaded = declared_loading(args.params) | {"revision": recipe.get("revision_of_model")}  # the commit that is trained
     template = load_tokenizer(args.base, **loaded).chat_template
     wrapped = isinstance(template, str) and recipe.get("chat_template_jinja", "").endswith(template)
@@ -67,13 +81,13 @@ def main() -> None:
     about |= {
         "steps": ended["steps"],
         "epochs": ended["epochs"],
-        "equal": "steps" if "max_steps" in recipe else "epochs",
+        "equal": budget_of(shared),
     }
     about |= {"adapter": recipe.get("adapter"), "merged": merge}
     with replacing(args.model) as folder:
         assemble(work / "output", Path(args.base), merge, folder, template if wrapped else None)
         (folder / "holdfast.json").write_text(json.dumps(about, indent=2) + "\n", encoding="utf-8")
-    write_text(curve(ended["log"]), args.curve)
+    write_text(whole_curve(ended), args.curve)
     shutil.rmtree(work)
     print(
         f"train {args.run}: {counted(ended['steps'], 'step')}, {ended['epochs']:.2f} epochs of {counted(rows, 'row')}",

@@ -25,16 +25,18 @@ _PARAMETERS = {  # Axolotl key: the parameter of `train` that sets it
 _LAST = 0.9999  # Transformers takes a number below 1 as a share of all steps, and 1 as every step
 
 
-def recipe(train: Train) -> dict[str, Any]:
+def recipe(train: Train, key: str = "train") -> dict[str, Any]:
     """The Axolotl keys of a `train` section without `config`; `train.axolotl` overrides the defaults.
+
+    `key`: where in params.yaml the settings are, for messages.
 
     Raises UserError for a key in `train.axolotl` that Holdfast sets or that `train` has a parameter for.
     """
-    for key in train.axolotl:
-        if key in SET_BY_HOLDFAST:
-            raise UserError(f"params.yaml: train.axolotl.{key}: Holdfast sets this key; remove it")
-        if key in _PARAMETERS:
-            raise UserError(f"params.yaml: train.axolotl.{key}: set train.{_PARAMETERS[key]} instead")
+    for name in train.axolotl:
+        if name in SET_BY_HOLDFAST:
+            raise UserError(f"params.yaml: {key}.axolotl.{name}: Holdfast sets this key; remove it")
+        if name in _PARAMETERS:
+            raise UserError(f"params.yaml: {key}.axolotl.{name}: set {key}.{_PARAMETERS[name]} instead")
     fixed: dict[str, Any] = {
         "sequence_len": train.sequence_len,
         "learning_rate": train.learning_rate,
@@ -48,7 +50,7 @@ def recipe(train: Train) -> dict[str, Any]:
     }
     if train.budget.steps is not None:
         fixed["max_steps"] = train.budget.steps
-    fixed["num_epochs"] = train.budget.epochs or 1
+    fixed["num_epochs"] = train.budget.epochs or train.budget.domain_epochs or 1
     if train.checkpoints:
         fixed["save_steps"] = _share(train.checkpoints)
     else:

@@ -1,22 +1,32 @@
-"""Parameters of the training: `train`."""
+"""Parameters of the training: `train`, and what an arm sets otherwise: `arms.<name>.train`."""
 
+from collections.abc import Mapping
 from typing import Any, Literal
 
 from pydantic import Field, model_validator
 
 from holdfast.common.section import Section
 
+# what `config`, a complete recipe, leaves to params.yaml
+_BESIDE_CONFIG = {"config", "sequence_len", "merge", "launcher", "gpus", "resources"}
+
 
 class Budget(Section):
-    """How long every arm is trained: the same number of optimiser steps, or of epochs over its own mixture."""
+    """How long an arm is trained: in optimiser steps, epochs over its own mixture, or passes over its domain rows."""
 
     steps: int | None = Field(None, ge=1, description="optimiser steps, the same for all arms")
     epochs: float | None = Field(None, gt=0, description="epochs: a bigger mixture is trained for more steps")
+    domain_epochs: float | None = Field(
+        None,
+        gt=0,
+        description="passes over the arm's rows of the source `mix.size_from`, the same for all arms; epochs for an arm"
+        " without that source",
+    )
 
     @model_validator(mode="after")
     def _one(self) -> "Budget":
-        if (self.steps is None) == (self.epochs is None):
-            raise ValueError("give either steps or epochs")
+        if [self.steps, self.epochs, self.domain_epochs].count(None) != 2:
+            raise ValueError("give one of steps, epochs and domain_epochs")
         return self
 
 
@@ -61,9 +71,24 @@ class Train(Section):
 
     @model_validator(mode="after")
     def _config_is_whole(self) -> "Train":
-        also = sorted(self.model_fields_set - {"config", "sequence_len", "merge", "launcher", "gpus", "resources"})
+        also = sorted(self.model_fields_set - _BESIDE_CONFIG)
         if self.config is not None and also:
             raise ValueError(
                 f"config is a complete recipe, so {', '.join(also)} cannot be set too; set it in {self.config}"
             )
         return self
+
+
+def settings_of_arm(train: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any]:
+    """The section `train` as it holds for an arm with the settings `own` (`arms.<name>.train`).
+
+    `axolotl` and `resources` are merged key by key; every other setting of `own` replaces that of `train`. With a
+    `config` of its own, an arm takes from `train` only what a complete recipe leaves to params.yaml.
+    """
+    shared = {key: value for key, value in train.items() if not own.get("config") or key in _BESIDE_CONFIG}
+    merged = {key: {**shared.get(key, {}), **own[key]} for key in ("axolotl", "resources") if _both(key, shared, own)}
+    return {**shared, **own, **merged}
+
+
+def _both(key: str, *sections: Mapping[str, Any]) -> bool:
+    return all(isinstance(section.get(key), dict) for section in sections)

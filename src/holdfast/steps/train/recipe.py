@@ -1,4 +1,4 @@
-"""The Axolotl configuration that all runs share, checked against Axolotl's own schema."""
+"""The Axolotl configuration of the runs that share it, checked against Axolotl's own schema."""
 
 import sys
 import typing
@@ -13,11 +13,12 @@ from holdfast.chat.template import Template, load_tokenizer
 from holdfast.chat.training_template import end_of_turn, training_template
 from holdfast.common.errors import UserError
 from holdfast.common.files import write_text
-from holdfast.common.section import read, value
+from holdfast.common.section import PARAMS_FILE, explain, optional, value
 from holdfast.common.step import arguments, run
 from holdfast.inference.model_files import pinned_loading
 from holdfast.steps.train.axolotl_config import own_recipe, recipe, unknown_keys
-from holdfast.steps.train.params import Train
+from holdfast.steps.train.params import Train, settings_of_arm
+from holdfast.steps.train.passes import with_domain_source
 from holdfast.steps.train.run_config import run_config
 
 
@@ -89,11 +90,23 @@ def with_template(recipe: dict[str, Any], tokenizer: Any, given: bool = False) -
     return found
 
 
+def read_train(declared: str, section: str) -> Train:
+    """The settings of `train`, or those of an arm whose own are at `section`. Raises UserError where they exclude
+    each other."""
+    settings = value(declared, "train")
+    if section != "train":
+        settings = settings_of_arm(settings, optional(declared, section, {}))
+    try:
+        return Train.model_validate(settings)
+    except ValidationError as error:
+        raise UserError(explain(error, PARAMS_FILE, section)) from error
+
+
 def main() -> None:
-    args = arguments(__doc__, "base", "recipe")
-    train, loaded = read(args.params, "train", Train), pinned_loading(args.params, args.base)
+    args = arguments(__doc__, "section", "base", "recipe")
+    train, loaded = read_train(args.params, args.section), pinned_loading(args.params, args.base)
     if train.config is None:
-        composed, where = recipe(train), "params.yaml: train.axolotl."
+        composed, where = recipe(train, args.section), f"params.yaml: {args.section}.axolotl."
     else:
         try:
             content = yaml.safe_load(Path(train.config).read_text(encoding="utf-8"))
@@ -106,6 +119,8 @@ def main() -> None:
         composed["revision_of_model"] = loaded["revision"]
     composed |= {"trust_remote_code": True} if loaded["trust_remote_code"] else {}
     validate(run_config(composed, args.base, 0, 1, "train.jsonl", "val.jsonl", "work"), where)
+    if train.config is None and train.budget.domain_epochs is not None:
+        composed = with_domain_source(composed, optional(args.params, "mix.size_from", "domain"))
     write_text(yaml.safe_dump(composed, sort_keys=True, allow_unicode=True), args.recipe)
 
 

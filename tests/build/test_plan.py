@@ -17,7 +17,8 @@ from rich.console import Console
 
 from holdfast.build import plan
 from holdfast.build.plan_figures import Rows
-from holdfast.build.plan_rows import Outlook, rows_of
+from holdfast.build.plan_outlook import Outlook
+from holdfast.build.plan_rows import rows_of
 from holdfast.build.plan_text import Machine, Planned, print_plan, totals, wall_clock_s
 from holdfast.common.files import write_table
 from holdfast.common.ids import row_id

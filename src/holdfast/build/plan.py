@@ -13,7 +13,8 @@ from typing import Any
 
 from holdfast.build import dvc_file, job, staleness
 from holdfast.build.plan_figures import Rows
-from holdfast.build.plan_rows import Outlook, rows_of
+from holdfast.build.plan_outlook import Outlook
+from holdfast.build.plan_rows import rows_of
 from holdfast.build.plan_text import Machine, Planned, print_plan
 from holdfast.build.stages import Stage, downstream, makers, only_outputs_changed, upstream
 from holdfast.common import section

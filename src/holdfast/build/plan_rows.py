@@ -5,45 +5,27 @@ has yet to run, rows are estimated from the tables that are there, and bounded b
 """
 
 import shlex
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterator
 from pathlib import Path
 
 import polars as pl
 
+from holdfast.build.plan_evaluations import evaluations
 from holdfast.build.plan_figures import Counted, Rows, count, figures
 from holdfast.build.plan_forecast import Forecast, forecast
+from holdfast.build.plan_outlook import TEMPLATE_TOKENS, Arguments, Outlook
 from holdfast.common.files import scan_table
+from holdfast.common.pilot import built_or_piloted
 from holdfast.common.tables import GENERATIONS, INSTRUCTIONS, PROMPTS, SCORES
 from holdfast.inference.ask import Request
 from holdfast.inference.params import Model
 from holdfast.inference.shards import Shard
 from holdfast.inference.token_estimate import text_tokens
 from holdfast.params.schema import Params
-from holdfast.steps.evaluate import requests as evaluate
-from holdfast.steps.evaluate.params import HarnessSuite
 from holdfast.steps.generate import candidates as generate
 from holdfast.steps.reconstruct import samples as reconstruct
 from holdfast.steps.score import requests as score
 from holdfast.steps.seed import files as seeds
-
-TEMPLATE_TOKENS = 32  # what a chat template and the judge's tags put around a text
-Arguments = dict[str, list[str]]
-
-
-@dataclass
-class Outlook:
-    """What the plan's earlier jobs say about its later ones; jobs are counted in the order of the chain."""
-
-    params: Params
-    known: Callable[[str], bool]  # whether a file exists and will not be built again
-    drawn: float | None = None  # samples that there will be; None: as many as there are
-    stay: float = 0.0  # of these, drawn before
-    instructions: Forecast | None = None  # None: the table that is there stays
-    reuse: dict[str, float] = field(default_factory=dict)  # by committee model: the share of its answers that stays
-
-    def there(self, model: Model) -> bool:
-        return model.folder is None or self.known(model.folder)
 
 
 def rows_of(shell: str, outlook: Outlook) -> list[Rows]:
@@ -55,7 +37,7 @@ def rows_of(shell: str, outlook: Outlook) -> list[Rows]:
         "clean": _clean,
         "generate": _generate,
         "score": _score,
-        "evaluate": _evaluate,
+        "evaluate": evaluations,
     }
     module = command[command.index("-m") + 1] if "-m" in command else ""
     step = steps.get(module.removeprefix("holdfast.steps.").removesuffix(".shard"))
@@ -90,8 +72,8 @@ def _reconstruct(args: Arguments, outlook: Outlook) -> Iterator[Rows]:
     settings, model, name = params.reconstruct, params.models[params.base].without_template(), params.base
     samples, longest = params.seed.samples, settings.sampling.max_tokens
     prompts, found, merging = args["prompts"][0], Counted(0, 0, 0, 0), "shard" not in args and model.shards > 1
-    if Path(prompts).exists():
-        table = scan_table(prompts, PROMPTS).sort("prompt_id").collect()
+    if there := built_or_piloted(prompts):
+        table = scan_table(there, PROMPTS).sort("prompt_id").collect()
         requests = reconstruct.requests(table, settings.sampling, params.random_seed)
         output = (args.get("samples") or args["earlier"])[0]
         found = count(name, model, requests, outlook.there(model), output, shard=_shard(args))
@@ -122,9 +104,9 @@ def _reconstruct(args: Arguments, outlook: Outlook) -> Iterator[Rows]:
 
 def _clean(args: Arguments, outlook: Outlook) -> Iterator[Rows]:
     """Asks no model; tells how many instructions there will be."""
-    there = Path(args["instructions"][0]).exists() and Path(args["samples"][0]).exists()
-    before = pl.scan_parquet(args["samples"][0]).select(pl.len()).collect().item() if there else 0
-    counts = scan_table(args["instructions"][0], INSTRUCTIONS).select("count").collect()["count"] if there else None
+    samples, instructions = (built_or_piloted(args[name][0]) for name in ("samples", "instructions"))
+    before = pl.scan_parquet(samples).select(pl.len()).collect().item() if samples else 0
+    counts = scan_table(instructions, INSTRUCTIONS).select("count").collect()["count"] if instructions else None
     draws = before if outlook.drawn is None else round(outlook.drawn)
     stay = before if outlook.drawn is None else round(outlook.stay)
     outlook.instructions = forecast(counts, before, draws or outlook.params.seed.samples, stay)
@@ -155,13 +137,13 @@ def _generate(args: Arguments, outlook: Outlook) -> Iterator[Rows]:
     sampling = params.generate.models[name].over(params.generate.sampling)
     path, output = args["instructions"][0], (args.get("generations") or args["earlier"])[0]
     found = Counted(0, 0, 0, 0)
-    if Path(path).exists():
-        requests = generate.requests(scan_table(path, INSTRUCTIONS), name, each, sampling, params.random_seed)
+    if there := built_or_piloted(path):
+        requests = generate.requests(scan_table(there, INSTRUCTIONS), name, each, sampling, params.random_seed)
         shard = _shard(args) if outlook.known(path) else None
         found = count(name, model, requests, outlook.there(model), output, "response", shard)
     answered = found.reused / max(found.asked + found.reused, 1)
+    outlook.reuse.setdefault(name, answered)
     if outlook.known(path):
-        outlook.reuse.setdefault(name, answered)
         asked, reused = float(found.asked), float(found.reused)
         if "shard" not in args and model.shards > 1:
             asked, reused = 0.0, asked + reused
@@ -170,7 +152,6 @@ def _generate(args: Arguments, outlook: Outlook) -> Iterator[Rows]:
     expected = _expected(path, outlook)
     reused = expected.known * each * answered
     asked = expected.instructions * each - reused
-    outlook.reuse.setdefault(name, reused / max(asked + reused, 1))
     rows = _most_instructions(outlook) * each
     asked, reused, most_rows = (*_part(args, model, asked, reused), rows / (_shard(args) or Shard(1, 1)).of)
     most_rows = 0 if "shard" not in args and model.shards > 1 else round(most_rows)
@@ -189,17 +170,24 @@ def _score(args: Arguments, outlook: Outlook) -> Iterator[Rows]:
     attempts = score.most_attempts(params.score, sampling)
     path, output = args["instructions"][0], (args.get("scores") or args["earlier"])[0]
     rubric = Path(args["rubric"][0]).read_text(encoding="utf-8") if Path(args["rubric"][0]).exists() else ""
-    there = [table for table in args["generations"] if Path(table).exists()] if Path(path).exists() else []
+    instructions = built_or_piloted(path)
+    there = [at for table in args["generations"] if (at := built_or_piloted(table))] if instructions else []
     exact = outlook.known(path) and all(map(outlook.known, args["generations"]))
-    found, each, merging = Counted(0, 0, 0, 0), 1.0, "shard" not in args and model.shards > 1
-    if there:
+    found, counts, answered_ones = Counted(0, 0, 0, 0), None, 1
+    merging = "shard" not in args and model.shards > 1
+    if there and instructions:
         generations = pl.concat([scan_table(table, GENERATIONS) for table in there])
         candidates = score.questions(generations)
         left = candidates.filter(pl.col("candidate_id") == pl.col("asked_id"))
-        each = len(left) / max(len(candidates), 1)
-        instructions = scan_table(path, INSTRUCTIONS)
+        counts, answered_ones = candidates["asked_id"].value_counts()["count"], candidates["instruction_id"].n_unique()
         requests: Iterator[Request] = score.requests(
-            instructions, generations, left, rubric, params.score, sampling, params.random_seed
+            scan_table(instructions, INSTRUCTIONS),
+            generations,
+            left,
+            rubric,
+            params.score,
+            sampling,
+            params.random_seed,
         )
         found = count(name, model, requests, outlook.there(model), output, "raw", _shard(args) if exact else None)
     tries = _tries(output) if attempts > 1 else 1.0
@@ -213,9 +201,13 @@ def _score(args: Arguments, outlook: Outlook) -> Iterator[Rows]:
     else:
         expected = _expected(path, outlook)
         models = [Path(table).stem for table in args["generations"]]
-        stays = sum(outlook.reuse.get(one, 1.0) for one in models)
-        reused = expected.known * params.generate.samples * stays * each * answered
-        asked = expected.instructions * params.generate.samples * len(models) * each - reused
+        draws = params.generate.samples * len(models) * answered_ones
+        stay = sum(outlook.reuse.get(one, 1.0) for one in models) / len(models) * draws
+        texts = forecast(counts, int(counts.sum()), draws, round(stay)) if counts is not None else None
+        each = texts.instructions / answered_ones if texts else params.generate.samples * len(models)
+        again = texts.known / answered_ones * answered if texts else 0.0
+        reused = expected.known * again
+        asked = expected.instructions * each - reused
         asked, reused = _part(args, model, asked, reused)
         basis = (expected.basis,) if expected.basis else ()
         most_rows = round(_most_instructions(outlook) * params.generate.samples * len(models))
@@ -229,35 +221,8 @@ def _score(args: Arguments, outlook: Outlook) -> Iterator[Rows]:
 
 def _tries(scores: str) -> float:
     """How often an answer was judged until a score could be read, in the table that is there; 1 without one."""
-    if not Path(scores).exists():
+    there = built_or_piloted(scores)
+    if there is None:
         return 1.0
-    found: float | None = scan_table(scores, SCORES).select(pl.mean("attempts")).collect().item()
+    found: float | None = scan_table(there, SCORES).select(pl.mean("attempts")).collect().item()
     return found or 1.0
-
-
-def _evaluate(args: Arguments, outlook: Outlook) -> Iterator[Rows]:
-    params = outlook.params
-    arm, base, path = args["arm"][0], params.models[params.base], args["model"][0]
-    model = base if path == base.path else base.trained(path)
-    suites = params.evaluate.suites
-    files = [path for path in (getattr(suite, "path", None) for suite in suites.values()) if path]
-    if files and not all(map(outlook.known, files)):
-        yield Rows(arm, None, uncounted="as many rows as the suites have, which are yet to be built")
-    elif files:
-        asked = evaluate.questions(params.evaluate)
-        found = count(arm, model, evaluate.requests(asked, params.evaluate.sampling), outlook.there(model))
-        yield figures(arm, model, "evaluate", found.asked, found.reused, found)
-        for judge in sorted({suite.judge for _, suite, _ in asked.values() if suite.kind == "judge"}):
-            prompts = [
-                sum(text_tokens(text) for _, text in item.messages)
-                + text_tokens(Path(suite.rubric).read_text(encoding="utf-8"))
-                + (suite.max_tokens or params.evaluate.sampling.max_tokens)
-                + TEMPLATE_TOKENS
-                for _, suite, item in asked.values()
-                if suite.kind == "judge" and suite.judge == judge
-            ]
-            most = Counted(len(prompts), 0, sum(prompts), len(prompts))
-            yield figures(judge, params.models[judge], "evaluate", len(prompts), 0, most, exact=False)
-    for name, suite in sorted(suites.items()):
-        if isinstance(suite, HarnessSuite):
-            yield Rows(arm, None, uncounted=f"{name}: the harness's requests are not counted")

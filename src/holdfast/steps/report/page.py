@@ -88,8 +88,8 @@ def figure(value: float | None) -> str:
     return "none" if value is None else f"{value:.2f}".replace("-", "\N{MINUS SIGN}")
 
 
-def render(page: Page) -> str:
-    """The page as HTML."""
+def templates() -> Environment:
+    """The page's templates, with their filters."""
     environment = Environment(
         loader=FileSystemLoader(TEMPLATES),
         autoescape=True,
@@ -98,18 +98,27 @@ def render(page: Page) -> str:
         lstrip_blocks=True,
     )
     environment.filters |= {f.__name__: f for f in (points, count, clip, p_value, colour, percent, figure)}
+    return environment
+
+
+def render(page: Page) -> str:
+    """The page as HTML."""
     report, base = page.report, page.summary["arms"]["base"]
     trained = [_arm(name, page.summary, page.runs, report) for name in page.arms]
     base_rows = by_average(base, report)
     sections = [(section, section.figures(page)) for section in SECTIONS]
-    return environment.get_template("page.html.j2").render(
-        sections=[section._replace(figures=figures) for section, figures in sections if figures is not None],
-        base=page.base,
-        sure=page.confidence,
-        resamples=f"{report.resamples:,}",
-        average=f"the {average_name(report.average)}",
-        arms=[base | {"name": "base", "rows": base_rows}, *trained],
-        trained=trained,
-        several_suites=any(row["average"] for row in base_rows),
-        several_seeds=any(arm["seeds"] > 1 for arm in trained),
+    return (
+        templates()
+        .get_template("page.html.j2")
+        .render(
+            sections=[section._replace(figures=figures) for section, figures in sections if figures is not None],
+            base=page.base,
+            sure=page.confidence,
+            resamples=f"{report.resamples:,}",
+            average=f"the {average_name(report.average)}",
+            arms=[base | {"name": "base", "rows": base_rows}, *trained],
+            trained=trained,
+            several_suites=any(row["average"] for row in base_rows),
+            several_seeds=any(arm["seeds"] > 1 for arm in trained),
+        )
     )

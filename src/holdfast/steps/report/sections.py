@@ -96,20 +96,25 @@ UNITS = {
 }
 
 
-def row_counts(page: Page) -> Figures:
-    """The tables, and for each step the rows of all its tables and the rows that it dropped."""
+def steps_of(tables: list[TableCount]) -> list[dict[str, str]]:
+    """For each step the rows of all its tables and the rows that it dropped."""
     by_step: dict[str, list[TableCount]] = {}
-    for table in page.tables:
+    for table in tables:
         by_step.setdefault(table.step, []).append(table)
-    steps = [
+    return [
         {
             "step": step,
-            "rows": f"{count(sum(table.rows for table in tables))} {UNITS[step]}"
-            + (f" in {len(tables)} tables" if len(tables) > 1 else ""),
-            "lost": count(lost) if (lost := sum(n for table in tables for _, n in table.rejected)) else "",
+            "rows": f"{count(sum(table.rows for table in found))} {UNITS[step]}"
+            + (f" in {len(found)} tables" if len(found) > 1 else ""),
+            "lost": count(lost) if (lost := sum(n for table in found for _, n in table.rejected)) else "",
         }
-        for step, tables in by_step.items()
+        for step, found in by_step.items()
     ]
+
+
+def row_counts(page: Page) -> Figures:
+    """The tables, and the rows of each step."""
+    steps = steps_of(page.tables)
     trained = {"step": "train", "rows": counted(len(page.runs) - 1, "model"), "lost": ""}
     return {"steps": [*steps[:-1], trained, steps[-1]], "tables": page.tables}
 
@@ -123,8 +128,11 @@ def flat(values: Any, path: str = "") -> list[tuple[str, str]]:
 
 def reconstruction(page: Page) -> Figures | None:
     """metrics/clean.json with the growth curve drawn and the smaller figures as rows."""
-    if (found := page.metrics.get("clean")) is None:
-        return None
+    return None if (found := page.metrics.get("clean")) is None else reconstruction_figures(found)
+
+
+def reconstruction_figures(found: Figures) -> Figures:
+    """`reconstruction`, from the content of metrics/clean.json."""
     richness = found["richness"]
     growth = [(point["draws"], point["distinct"]) for point in richness["growth"]]
     drawn = [point for point in growth if point[0] <= richness["draws"]]
@@ -146,8 +154,11 @@ def reconstruction(page: Page) -> Figures | None:
 
 def committee(page: Page) -> Figures | None:
     """metrics/filter.json with the scores drawn."""
-    if (found := page.metrics.get("filter")) is None:
-        return None
+    return None if (found := page.metrics.get("filter")) is None else committee_figures(found)
+
+
+def committee_figures(found: Figures) -> Figures:
+    """`committee`, from the content of metrics/filter.json."""
     scores = found["scores"]
     labels = sorted({*scores["candidates"], *scores["kept"]}, key=float)
     bins = [(label, scores["candidates"].get(label, 0), scores["kept"].get(label, 0)) for label in labels]

@@ -12,6 +12,8 @@ COMMANDS = {  # name: function that adds it to the parser
     "pilot": "holdfast.cli.pilot:command",
     "plan": "holdfast.build.plan:command",
     "dvc": "holdfast.build.dvc_file:command",
+    "show": "holdfast.cli.show:command",
+    "sample": "holdfast.cli.sample:command",
     "prefix": "holdfast.cli.prefix:command",
     "journal": "holdfast.cli.journal:command",
     "check": "holdfast.cli.check:command",

@@ -31,6 +31,12 @@ def edit(old: float, new: float) -> str:
 
 # What each command needs here: text that stands in for a placeholder of the README, lines before it, lines after it.
 # `check TEXT COMMAND` runs a command and fails unless TEXT is in what it prints.
+TABLES = (  # that the toy chain does not have
+    "mkdir data/clean && python -c \"import polars as pl; row = {'instruction_id': 'a1', 'instruction': 'The capital?',"
+    " 'messages': [{'role': 'user', 'content': 'The capital?'}], 'count': 1, 'slice': 's', 'prompt_id': 'p',"
+    " 'language': None}; [pl.DataFrame([row]).write_parquet(path)"
+    " for path in ('data/clean/instructions.parquet', 'data/filter/selected.parquet')]\""
+)
 NEEDS: dict[str, tuple[dict[str, str], list[str], list[str]]] = {
     "git clone <this repository> holdfast": ({"<this repository>": "$ORIGIN"}, [], []),
     "cd holdfast": ({}, [], []),
@@ -39,6 +45,9 @@ NEEDS: dict[str, tuple[dict[str, str], list[str], list[str]]] = {
     "snakemake -n": ({}, [], [FRESH, "check 'Nothing to be done' python -m snakemake -n"]),
     "dvc status": ({}, [], ["cd data", SAME, "cd .."]),
     "holdfast plan": ({}, [], ["cd data/seed", "check 'up to date' holdfast plan", "cd ../.."]),
+    "holdfast show capital": ({}, [TABLES], []),
+    "holdfast sample filter": ({}, [], ["rm -r data/clean data/filter/selected.parquet"]),
+    "holdfast pilot": ({"pilot": "pilot --help"}, [], []),  # the toy chain has no models: tests/cli/test_pilot.py
     "holdfast check": ({}, [], []),
     "snakemake --cores all": (
         {},
@@ -72,7 +81,7 @@ NEEDS: dict[str, tuple[dict[str, str], list[str], list[str]]] = {
 }  # fmt: skip
 # Inline commands, in the order in which they can be run after those of the console blocks
 INLINE = [
-    "dvc repro", "holdfast prefix MODEL", "snakemake --profile profiles/gpu",
+    "dvc repro", "holdfast prefix MODEL", "holdfast pilot", "snakemake --profile profiles/gpu",
     "HF_HUB_OFFLINE=0 TRANSFORMERS_OFFLINE=0 snakemake", "dvc pull",
     "dvc import <repository> data/mix/rehearsed/train.jsonl", "dvc update",
 ]  # fmt: skip

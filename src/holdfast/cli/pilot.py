@@ -60,6 +60,8 @@ def main(arguments: argparse.Namespace) -> None:
     stages, maker = versions.stages, makers(versions.stages)
     mine = [name for name in chain_order(stages) if is_pilots(stages[name]["cmd"])]
     shards = {name for name, stage in stages.items() if ".shard " in stage["cmd"]}  # a pilot needs none
+    if not mine:
+        raise UserError("the Snakefile has none of the steps that a pilot runs")
     read = {dep for name in mine for dep in stages[name]["deps"] if maker.get(dep) not in {*mine, *shards}}
     due = downstream(stages, changes)
     build_first(sorted(dep for dep in read if maker.get(dep) in due))

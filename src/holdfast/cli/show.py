@@ -27,7 +27,9 @@ def command(subparsers: Any) -> None:
         "show one instruction (prompt, candidates, scores, why kept or dropped, mixtures) or test item (arms' answers)"
     )
     parser = subparsers.add_parser("show", help=about)
-    parser.add_argument("what", nargs="+", metavar="ID", help="an id, its first digits, or words that the text contains")
+    parser.add_argument(
+        "what", nargs="+", metavar="ID", help="an id, its first digits, or words that the text contains"
+    )
     parser.set_defaults(run=main)
 
 

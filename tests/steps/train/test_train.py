@@ -109,11 +109,11 @@ def test_a_run_takes_its_gpus_before_axolotl_starts(mixture, monkeypatch):
 
 @pytest.mark.engine
 def test_an_arm_is_trained_with_its_own_settings_and_passes_over_its_domain_rows(mixture):
-    """The source `messages` is half in the mixture twice: 3 passes over its rows are 2 epochs of the mixture."""
+    """Half of the rows of `messages` are in the mixture twice: 3 passes over them are 2 epochs, of 9 batches each."""
     train = Path("data/mix/forms/train.jsonl")
     rows = [json.loads(line) for line in train.read_text().splitlines()]
     domain = [row for row in rows if row["source"] == "messages"][:8]
-    rest = [row for row in rows if row["source"] != "messages"][:20]
+    rest = [row for row in rows if row["source"] != "messages"][:21]
     train.write_text("".join(json.dumps(row) + "\n" for row in [*domain, *domain[:4], *rest]))
     settings = yaml.safe_load(Path("params.yaml").read_text())
     own = {"adapter": "lora", "lora_r": 4, "budget": {"domain_epochs": 3.0}, "axolotl": {"weight_decay": 0.1}}
@@ -133,8 +133,8 @@ def test_an_arm_is_trained_with_its_own_settings_and_passes_over_its_domain_rows
     assert (made["adapter"], made["lora_r"], made["optimizer"], made["weight_decay"]) == ("lora", 4, "sgd", 0.1)
     finish(start(mixture, "forms"), mixture)
     about = json.loads(Path("models/forms/holdfast.json").read_text())
-    assert (about["epochs"], about["steps"], about["equal"], about["adapter"]) == (2, 16, "domain_epochs", "lora")
-    assert pl.read_csv("plots/forms.csv").select("step", "epoch").row(-1) == (16, 2.0)
+    assert (about["epochs"], about["steps"], about["equal"], about["adapter"]) == (2, 18, "domain_epochs", "lora")
+    assert pl.read_csv("plots/forms.csv").select("step", "epoch").row(-1) == (18, 2.0)
 
     own["axolotl"] = {"weight_dekay": 0.1}
     Path("params.yaml").write_text(yaml.safe_dump(settings))

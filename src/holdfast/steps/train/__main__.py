@@ -50,7 +50,7 @@ def main() -> None:
     if not rows:
         raise UserError(f"{args.train}: has no rows, so training is impossible; see its rejected.parquet")
     with open(args.train, encoding="utf-8") as lines:
-        recipe = by_mixture(shared, lines)
+        recipe = by_mixture(shared, lines, max(gpus, 1))
     loaded = declared_loading(args.params) | {"revision": recipe.get("revision_of_model")}  # the commit that is trained
     template = load_tokenizer(args.base, **loaded).chat_template
     wrapped = isinstance(template, str) and recipe.get("chat_template_jinja", "").endswith(template)

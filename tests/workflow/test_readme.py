@@ -34,7 +34,8 @@ def edit(old: float, new: float) -> str:
 TABLES = (  # that the toy chain does not have
     "mkdir data/clean && python -c \"import polars as pl; row = {'instruction_id': 'a1', 'instruction': 'The capital?',"
     " 'messages': [{'role': 'user', 'content': 'The capital?'}], 'count': 1, 'slice': 's', 'prompt_id': 'p',"
-    " 'language': None}; [pl.DataFrame([row]).write_parquet(path)"
+    " 'language': None, 'candidate_id': 'c', 'model': 'm', 'score': 1.0};"
+    " [pl.DataFrame([row]).write_parquet(path)"
     " for path in ('data/clean/instructions.parquet', 'data/filter/selected.parquet')]\""
 )
 NEEDS: dict[str, tuple[dict[str, str], list[str], list[str]]] = {
@@ -47,6 +48,9 @@ NEEDS: dict[str, tuple[dict[str, str], list[str], list[str]]] = {
     "holdfast plan": ({}, [], ["cd data/seed", "check 'up to date' holdfast plan", "cd ../.."]),
     "holdfast show capital": ({}, [TABLES], []),
     "holdfast sample filter": ({}, [], ["rm -r data/clean data/filter/selected.parquet"]),
+    "holdfast init --base ./models/my-model --domain my-data.csv": (  # tests/cli/test_init.py
+        {"--base ./models/my-model --domain my-data.csv": "--help"}, [], []
+    ),
     "holdfast pilot": ({"pilot": "pilot --help"}, [], []),  # the toy chain has no models: tests/cli/test_pilot.py
     "holdfast check": ({}, [], []),
     "snakemake --cores all": (

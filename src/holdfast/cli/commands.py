@@ -9,6 +9,7 @@ from pathlib import Path
 from holdfast.common.errors import UserError
 
 COMMANDS = {  # name: function that adds it to the parser
+    "init": "holdfast.cli.init:command",
     "pilot": "holdfast.cli.pilot:command",
     "plan": "holdfast.build.plan:command",
     "dvc": "holdfast.build.dvc_file:command",

@@ -52,6 +52,8 @@ def main(arguments: argparse.Namespace) -> None:
     domain = look_at_domain(told(arguments.domain, "--domain", "File with your data"), base.tokenizer)
     for fault in domain.faulty[:5]:
         print(f"{domain.path} {fault}")
+    if warning := choices.rubric_warning(base):
+        print(f"WARNING: {warning}")
     text, files = chosen(arguments, base, domain)
     for path, rows in files.items():
         path.parent.mkdir(parents=True, exist_ok=True)

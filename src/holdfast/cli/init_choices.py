@@ -1,6 +1,7 @@
 """The settings that `holdfast init` chooses, each with its reason."""
 
 import math
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from holdfast.cli.init_looks import BaseModel, Domain
@@ -10,6 +11,7 @@ KEPT = 0.6  # of the samples end as rehearsal rows, on the safe side; a pilot me
 SHARE = 0.83  # of rehearsal in the mixture, as in the paper
 HELD_OUT, MOST_HELD_OUT = 0.1, 200  # of the domain rows, where no suite is given
 SHORT_ANSWER = 60  # characters, up to which an answer is compared as text
+RUBRIC = Path("data/seed/rubric.md")
 CONTEXT = 4096  # tokens, where the model does not say
 
 
@@ -61,14 +63,26 @@ def samples(domain_rows: int, wanted: int | None) -> Choice:
     )
 
 
-def lengths(model: BaseModel, domain: Domain) -> tuple[Choice, Choice, Choice]:
+def lengths(model: BaseModel, domain: Domain | None) -> tuple[Choice, Choice, Choice]:
     """Context of inference, tokens of an answer, and sequence length of training."""
     context = min(model.context or CONTEXT, 8192)
     inference = Choice(context, f"the model's context is {model.context:,} tokens" if model.context else "not known")
     answer = Choice(max(8, min(1024, context // 4)), "a quarter of the context, at most 1,024")
-    needed = power_of_two(domain.longest)
-    own = f"the longest domain row has {domain.longest:,} tokens"
+    longest = domain.longest if domain else 0
+    needed, own = power_of_two(longest), f"the longest domain row has {longest:,} tokens"
     return inference, answer, Choice(min(max(needed, 64), context), own)
+
+
+def rubric_warning(model: BaseModel) -> str:
+    """Why the model cannot judge with the rubric; empty where it can."""
+    context, answer, _ = lengths(model, None)
+    needed = len(model.tokenizer(RUBRIC.read_text(encoding="utf-8"))["input_ids"]) + 2 * answer.value
+    if needed <= context.value:
+        return ""
+    return (
+        f"{RUBRIC} with an instruction and an answer takes about {needed:,} tokens, and the model's context is"
+        f" {context.value:,}: it cannot judge so. Write a shorter rubric (score.rubric), or let others judge"
+    )
 
 
 def held_out(domain: Domain) -> tuple[list[list[dict[str, Any]]], list[list[dict[str, Any]]]]:

@@ -228,17 +228,19 @@ def test_the_page_fits_a_phone_and_wide_tables_scroll_in_their_box(built: Path, 
     options += ["--disable-background-networking", "--allow-file-access-from-files", "--virtual-time-budget=5000"]
     page = (tmp_path / "page.html").as_uri()
     shown = subprocess.run([f"{CHROMIUM}", *options, "--dump-dom", page], capture_output=True, text=True, timeout=120)
-    wide, open_width, scrolling = map(int, re.findall(r"MEASURED (\d+) (\d+) (\d+)", shown.stdout)[0])
+    wide, open_width, scrolling, saying = map(int, re.findall(r"MEASURED (\d+) (\d+) (\d+) (\d+)", shown.stdout)[0])
     assert wide <= open_width <= 390
-    assert scrolling > 0
+    assert scrolling == saying > 0, "tables wider than the screen say so"
 
 
 MEASURE = """<script>
 for (const part of document.querySelectorAll("details")) part.open = true;
 const page = document.documentElement, boxes = [...document.querySelectorAll(".scroll")];
+mark();
 const scrolling = boxes.filter(box => box.scrollWidth > box.clientWidth).length;
 const said = parent.document.createElement("p");
-said.textContent = `MEASURED ${page.scrollWidth} ${page.clientWidth} ${scrolling}`;
+const saying = document.querySelectorAll(".scroll.wide").length;
+said.textContent = `MEASURED ${page.scrollWidth} ${page.clientWidth} ${scrolling} ${saying}`;
 parent.document.body.append(said);
 </script>"""
 

@@ -104,11 +104,12 @@ def steps_of(tables: list[TableCount]) -> list[dict[str, str]]:
     return [
         {
             "step": step,
-            "rows": f"{count(sum(table.rows for table in found))} {UNITS[step]}"
+            "rows": f"{count(rows)} {UNITS[step].removesuffix('s') if rows == 1 else UNITS[step]}"
             + (f" in {len(found)} tables" if len(found) > 1 else ""),
             "lost": count(lost) if (lost := sum(n for table in found for _, n in table.rejected)) else "",
         }
         for step, found in by_step.items()
+        for rows in [sum(table.rows for table in found)]
     ]
 
 

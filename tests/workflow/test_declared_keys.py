@@ -120,7 +120,8 @@ STAND_INS: dict[str, dict[str, Any]] = {
 OUTPUTS = {
     "sandbox_trunk": "",
     "recipe": "adapter: lora\nmax_steps: 5\n",
-    "arm_recipe": "adapter: lora\nnum_epochs: 2.0\nholdfast: {num_epochs_over: domain}\n",
+    "arm_recipe": "micro_batch_size: 4\ngradient_accumulation_steps: 1\nnum_epochs: 2.0\n"
+    "holdfast: {num_epochs_over: domain}\n",
     "suite_items": '{"item_id": "1", "task": "t", "prompt": "Which planet is nearest to the sun of ours?"}\n',
     "train": "step,epoch,loss,eval_loss,grad_norm\n1,0.5,2.5,,9\n",
 }

@@ -132,6 +132,12 @@ ENDPOINT = "path: gpt\n    engine: openai"
             "models.scholar.spending_cap: needs prices; set models.scholar.rates",
         ),
         (
+            "engine_args: {dtype: float32, max_model_len: 256}",
+            "engine_args: {dtype: float32, max_model_len: 256, data_parallel_size: 2}",
+            "models.base.engine_args.data_parallel_size: vLLM hangs with it when it is not a server; set"
+            " models.base.shards, which deals the rows to as many jobs",
+        ),
+        (
             "path: models/sandbox/base\n    engine: vllm",
             f"{ENDPOINT}\n    url: http://here/v1",
             "base: base is an endpoint",

@@ -88,6 +88,11 @@ def setting_faults(params: Params) -> Iterator[str]:
             yield str(error).removeprefix("params.yaml: ")
     for name, model in params.models.items():
         yield from endpoint_faults(name, model)
+        if model.engine == "vllm" and model.engine_args.get("data_parallel_size", 1) != 1:
+            yield (
+                f"models.{name}.engine_args.data_parallel_size: vLLM hangs with it when it is not a server; set"
+                f" models.{name}.shards, which deals the rows to as many jobs"
+            )
     base = params.models.get(params.base)
     if base is not None and base.engine == "openai":
         yield (

@@ -84,6 +84,7 @@ def main() -> None:
     items, reporting = load_items(args.suites, args.harness, compared), reporting_sources(sources, size_from)
     kept, dropped, found = drop_contaminated(kept, items, compared.ngram, reporting)
     rejected.append(rejected_rows(dropped))
+    kept = kept.drop("questions", "content_key")  # a third of the memory, not read below
     template = Template(load_tokenizer(args.base, **pinned_loading(args.params, args.base)), date=DATE)
     kept, dropped = drop_control_tokens(kept, message_control_tokens(template))
     rejected.append(rejected_rows(dropped))

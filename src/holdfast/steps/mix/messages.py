@@ -5,7 +5,7 @@ from typing import Any
 
 from holdfast.steps.mix.unsupported import Unsupported, unsupported_field
 
-Message = dict[str, Any]  # role, content, and those of _FIELDS that the row has
+Message = dict[str, Any]  # role, content, and those of FIELDS that the row has
 
 ROLES = {
     "system": "system", "developer": "system", "user": "user", "human": "user",
@@ -15,7 +15,7 @@ ROLES = {
 }  # fmt: skip
 
 # what a chat template may read of a message besides role and content, in the order that it is written
-_FIELDS = ("name", "reasoning_content", "reasoning", "thinking", "tool_plan", "tool_calls", "tool_call_id")
+FIELDS = ("name", "reasoning_content", "reasoning", "thinking", "tool_plan", "tool_calls", "tool_call_id")
 
 
 class Fault(ValueError):
@@ -52,11 +52,11 @@ def messages_of(
             calls = [turn["function_call"]]
         calls = [_call(call, what) for call in list_of(calls, f"tool_calls of {what}")] if calls else None
         content = text_of("" if content is None and calls else content, f"content of {what}")
-        fields = {field: turn[field] for field in _FIELDS if turn.get(field) is not None} | {"tool_calls": calls}
-        unused |= {f"{field} of messages" for field in turn.keys() - {role_key, content_key, "function_call", *_FIELDS}}
+        fields = {field: turn[field] for field in FIELDS if turn.get(field) is not None} | {"tool_calls": calls}
+        unused |= {f"{field} of messages" for field in turn.keys() - {role_key, content_key, "function_call", *FIELDS}}
         texts = {field: text_of(fields[field], f"{field} of {what}") for field in fields if field != "tool_calls"}
         own = texts | ({"tool_calls": calls} if calls else {})
-        messages.append({"role": role, "content": content, **{field: own[field] for field in _FIELDS if field in own}})
+        messages.append({"role": role, "content": content, **{field: own[field] for field in FIELDS if field in own}})
     return messages
 
 

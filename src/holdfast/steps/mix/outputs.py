@@ -9,9 +9,10 @@ from typing import Any
 import polars as pl
 
 from holdfast.chat.dates import FIXED_DATE
-from holdfast.common.files import replacing, write_jsonl
-from holdfast.common.tables import MIX_REJECTED, MIXABLE
+from holdfast.common.files import ROW_GROUP, replacing
+from holdfast.common.tables import MIX_REJECTED
 from holdfast.steps.mix import mixture
+from holdfast.steps.mix.messages import FIELDS
 
 ROW = (
     "messages",
@@ -28,15 +29,6 @@ ROW = (
 )
 
 DATE = datetime.date.fromisoformat(FIXED_DATE)
-
-
-def output_rows(rows: pl.DataFrame) -> list[dict[str, Any]]:
-    """Rows (MIXABLE) as they are written: `messages` first; without `tools` if no row of the mixture has any."""
-    names = [name for name in ROW if name != "tools" or rows["tools"].is_not_null().any()]
-    return [
-        {name: json.loads(row["conversation"]) if name == "messages" else row[name] for name in names}
-        for row in rows.iter_rows(named=True)
-    ]
 
 
 def summarise(
@@ -81,11 +73,28 @@ def rejected_rows(rows: pl.DataFrame) -> pl.DataFrame:
 
 
 def write(rows: pl.DataFrame, folder: Path, name: str) -> None:
-    lines = output_rows(rows)
-    write_jsonl(lines, folder / f"{name}.jsonl")
-    frame = (
-        pl.DataFrame(lines, infer_schema_length=None) if lines else pl.DataFrame(schema=dict.fromkeys(ROW, pl.String))
-    )
-    kinds = pl.Schema({name: MIXABLE[name] for name in frame.columns if name in MIXABLE})
+    """Write rows (MIXABLE) as JSONL and Parquet, `messages` first; without `tools` if no row of the mixture has any."""
+    columns = [column for column in ROW[1:] if column != "tools" or rows["tools"].is_not_null().any()]
+    with replacing(folder / f"{name}.jsonl") as aside, aside.open("w", encoding="utf-8") as file:
+        for talk, row in zip(rows["conversation"], rows.select(columns).iter_rows(named=True), strict=True):
+            file.write(f'{{"messages": {talk}, {json.dumps(row, ensure_ascii=False)[1:]}\n')
+    messages = pl.col("conversation").str.json_decode(_messages_type(rows["conversation"]))
     with replacing(folder / f"{name}.parquet") as aside:
-        frame.cast(kinds).write_parquet(aside, compression="zstd")
+        rows.lazy().select(messages.alias("messages"), *columns).sink_parquet(
+            aside, compression="zstd", maintain_order=True, row_group_size=ROW_GROUP
+        )
+
+
+def _messages_type(conversations: pl.Series) -> pl.List:
+    """The type of the messages in JSON texts, with the fields that are there, in the order in which they appear."""
+    fields: dict[str, None] = {"role": None, "content": None}
+    call: dict[str, None] = {}
+    # no text holds an unescaped quotation mark, so these are keys
+    more = conversations.str.contains_any([f'"{field}": ' for field in FIELDS])
+    for message in (message for talk in conversations.filter(more) for message in json.loads(talk)):
+        fields |= dict.fromkeys(message)
+        for each in message.get("tool_calls", ()):
+            call |= dict.fromkeys(each)
+    function = pl.Struct({"name": pl.String, "arguments": pl.String})
+    calls = pl.List(pl.Struct({key: function if key == "function" else pl.String for key in call}))
+    return pl.List(pl.Struct({field: calls if field == "tool_calls" else pl.String for field in fields}))

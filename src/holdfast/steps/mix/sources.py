@@ -20,6 +20,8 @@ from holdfast.steps.mix.params import Source
 from holdfast.steps.mix.shapes import SHAPES, shape_of
 from holdfast.steps.mix.suggestions import suggestion
 
+_AT_ONCE = 10_000
+
 
 def text_key(*texts: str) -> str:
     """A key that is equal for texts that only differ in case and white space."""
@@ -48,7 +50,7 @@ def load_file(name: str, source: Source, path: str, max_bad_share: float) -> tup
     Raises UserError with all faults and their places when more than `max_bad_share` of the rows are malformed, or when
     a column or field that is not trained on changes the meaning of a row. Prints which columns are not used.
     """
-    rows: list[dict[str, Any]] = []
+    rows = _Rows()
     bad: list[dict[str, Any]] = []
     unsupported: list[tuple[str, str]] = []
     unused: set[str] = set()
@@ -89,7 +91,7 @@ def load_file(name: str, source: Source, path: str, max_bad_share: float) -> tup
         raise UserError("\n".join([f"{head} repair or remove them:", *summary(path, faults)]))
     _note_ignored(name, path, unused, nulls)
     rejected = pl.DataFrame([{"row_id": row_id("bad", b["origin"], b["text"]), **b} for b in bad], schema=MIX_REJECTED)
-    return pl.DataFrame(rows, schema=MIXABLE), rejected.with_columns(pl.col("text").str.head(2000))
+    return rows.table(), rejected.with_columns(pl.col("text").str.head(2000))
 
 
 def _of_tools(path: str, columns: dict[str, str]) -> bool:
@@ -129,8 +131,11 @@ def load_selection(name: str, path: str, licences: dict[str, str | None]) -> pl.
 
     `licences` maps the generating model to its licence.
     """
-    rows = []
-    for row in scan_table(path, SELECTED).collect().iter_rows(named=True):
+    rows = _Rows()
+    selected = scan_table(path, SELECTED).select(
+        *("messages", "response", "rendering", "candidate_id", "slice", "instruction_id", "model", "score")
+    )
+    for row in (row for some in selected.collect_batches(chunk_size=_AT_ONCE) for row in some.iter_rows(named=True)):
         messages = [*row["messages"], {"role": "assistant", "content": row["response"]}]
         own = {k: row[k] for k in ("slice", "instruction_id", "model", "score")} | {
             "licence": licences.get(row["model"])
@@ -140,4 +145,25 @@ def load_selection(name: str, path: str, licences: dict[str, str | None]) -> pl.
         rows.append(
             _row(name, f"{path} {row['candidate_id']}", messages, tools) | own | {"row_id": row["candidate_id"]}
         )
-    return pl.DataFrame(rows, schema=MIXABLE)
+    return rows.table()
+
+
+class _Rows:
+    """Rows that become a table (MIXABLE) part by part, so that few of them are Python objects at a time."""
+
+    def __init__(self) -> None:
+        self._tables = [pl.DataFrame(schema=MIXABLE)]
+        self._waiting: list[dict[str, Any]] = []
+
+    def append(self, row: dict[str, Any]) -> None:
+        self._waiting.append(row)
+        if len(self._waiting) == _AT_ONCE:
+            self._flush()
+
+    def table(self) -> pl.DataFrame:
+        self._flush()
+        return pl.concat(self._tables)
+
+    def _flush(self) -> None:
+        self._tables.append(pl.DataFrame({name: [row.get(name) for row in self._waiting] for name in MIXABLE}, MIXABLE))
+        self._waiting = []

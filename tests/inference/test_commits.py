@@ -165,7 +165,7 @@ def test_a_prefix_and_its_samples_are_of_the_same_commit(hub: Path, tmp_path: Pa
 
 RECIPE = """
 import runpy
-sys.argv[1:] = ["--params", "random_seed,train", "--base", "org/tiny", "--recipe", "recipe.yaml"]
+sys.argv[1:] = ["--params", "random_seed,train", "--section", "train", "--base", "org/tiny", "--recipe", "recipe.yaml"]
 runpy.run_module("holdfast.steps.train.recipe", run_name="__main__", alter_sys=True)
 print(json.dumps(None))
 """

@@ -133,6 +133,15 @@ def test_one_line_a_job_in_a_pipe(toy: Project) -> None:
 
 
 @workflow
+def test_a_path_with_dot_slash_is_no_warning(toy: Project) -> None:
+    """params.yaml demands ./ before a model's folder; Snakemake advises against it, for every job that reads it."""
+    rules = toy.folder / "rules/toy.smk"
+    rules.write_text(rules.read_text().replace('"data/seed/prompts.txt"', '"./data/seed/prompts.txt"'))
+    done = toy.snakemake()
+    assert "starts with" not in done.stderr
+
+
+@workflow
 def test_quiet_shows_faults_and_the_outcome(toy: Project) -> None:
     speaking(toy)
     quiet = toy.snakemake("--quiet").stderr

@@ -134,6 +134,18 @@ def test_no_template_is_refused_with_the_way_out(project: Path) -> None:
     assert "Traceback" not in done.stderr
 
 
+def test_a_base_model_without_a_template_continues_examples(prefix: Prefix, project: Path) -> None:
+    rows = "".join(json.dumps({"instruction": f"Say {n}."}) + "\n" for n in range(9))
+    (project / "mine.jsonl").write_text(rows)
+    params = "base: bare\nmodels: {bare: {path: plain}}\nseed: {examples: mine.jsonl, examples_per_prompt: 2}\n"
+    (project / "params.yaml").write_text(params)
+    done = prefix(project, "bare")
+    assert done.returncode == 0, done.stderr
+    first = done.stdout.splitlines()[0]
+    assert first.endswith("Say 0.⏎⏎### Instruction:⏎Say 1.⏎⏎### Instruction:⏎")
+    assert "note        the model has no chat template: it continues 2 examples of mine.jsonl" in done.stdout
+
+
 @pytest.mark.parametrize("words", [["./missing"], ["below"], ["model", "--option", "x"]])
 def test_bad_input_is_one_message(prefix: Prefix, project: Path, words: list[str]) -> None:
     done = prefix(project, *words)

@@ -34,6 +34,8 @@ INTERRUPTED = "Terminating processes on user request"
 SHOWN = (NOTHING_TO_BE_DONE_MSG, "Trying to restart job", "Will exit after finishing currently running jobs")
 # said of every failed job besides what the job said: its command, and that there are messages
 REPEATED = ("CalledProcessError", "Exiting because a job execution failed", "At least one job did not complete")
+# advice that does not apply: params.yaml demands ./ before a folder that would else be read as a Hugging Face id
+UNWANTED = ("Assuming unrestricted shared filesystem", "Relative file path './")
 KEPT = "Finished jobs and answered rows are kept."
 
 
@@ -91,13 +93,15 @@ class Terminal(LogHandlerBase):
         try:
             event = getattr(record, "event", None)
             self.faulty |= record.levelno >= logging.ERROR
+            if any(text in record.getMessage() for text in UNWANTED):
+                return
             if event is LogEvent.WORKFLOW_STARTED:
                 self.started = True
                 os.environ[OUTPUT] = str(job_output.FOLDER)  # for the jobs
                 self.jobs.targets = {rule.name for rule in self.workflow.rules if not rule.output}
             elif self.started:
                 getattr(self, f"on_{event}" if event else "on_message", self.on_other)(record)
-            elif not record.getMessage().startswith("Assuming unrestricted shared filesystem"):
+            else:
                 self.own.handle(record)
         except Exception:
             self.handleError(record)

@@ -13,6 +13,9 @@ from holdfast.chat.template import Refused, Template, eos_ids, load_tokenizer
 from holdfast.common.errors import UserError
 from holdfast.common.section import load
 from holdfast.inference.model_files import pinned_revision
+from holdfast.steps.seed.files import examples
+from holdfast.steps.seed.params import Seed
+from holdfast.steps.seed.prompts import prefix_of_examples
 
 _CHARACTERS_SHOWN = 240  # of a text, before it is folded
 
@@ -66,7 +69,9 @@ def show(arguments: argparse.Namespace) -> int:
     before = [] if arguments.system is None else [{"role": "system", "content": arguments.system}]
     template = Template(tokenizer, _options(arguments.option), arguments.date)
     try:
-        prefix = derive(template, before, eos_ids(tokenizer, path))
+        prefix = _from_examples(name, template, eos_ids(tokenizer, path)) or derive(
+            template, before, eos_ids(tokenizer, path)
+        )
     except Refused as error:
         hint = "" if tokenizer.chat_template else "seed.examples (instructions as a prompt) or "
         if arguments.json:
@@ -81,6 +86,17 @@ def show(arguments: argparse.Namespace) -> int:
     if (count := _affordable(path) if arguments.samples is None else arguments.samples) > 0:
         print(_samples(name, path, revision, prefix, count))
     return 0
+
+
+def _from_examples(name: str, template: Template, eos: list[int]) -> Prefix | None:
+    """A prompt of example instructions, where the base model has no chat template and `seed.examples` is set."""
+    values = load()
+    seed = values.get("seed") or {}
+    if template.tokenizer.chat_template or name != values.get("base") or not seed.get("examples"):
+        return None
+    shown = seed.get("examples_per_prompt", Seed.model_fields["examples_per_prompt"].default)
+    prefix = prefix_of_examples(template, eos, examples(seed["examples"])[:shown])
+    return prefix._replace(notes=[f"the model has no chat template: it continues {shown} examples of {seed['examples']}"])
 
 
 def described(tokenizer: Any, prefix: Prefix) -> str:

@@ -143,6 +143,19 @@ def test_selections_of_the_ladder():
         choose(tables, judges=["oracle"])
 
 
+@pytest.mark.parametrize(
+    ("how", "repair"),
+    [
+        ({"min_score": 9.0}, "6 low_score; lower min_score"),
+        ({"min_judges": 2}, "6 no_score; .*set judges: \\[\\] to choose at random"),
+        ({"min_chars": 999}, "6 too_short; lower min_chars"),
+    ],
+)
+def test_where_nothing_is_kept_the_repair_is_named(how, repair):
+    with pytest.raises(UserError, match=f"no candidate was kept: {repair}"):
+        choose(committee(3, ["base"], 2, {"base": noisy("base")}), **how)
+
+
 def test_two_score_tables_of_one_judge_are_refused():
     instructions, generations, scores = committee(3, ["base"], 1, THREE)
     with pytest.raises(UserError, match="two tables of scores"):

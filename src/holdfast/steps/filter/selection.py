@@ -9,6 +9,17 @@ from holdfast.steps.filter.aggregation import aggregate, calibrate, column, coun
 from holdfast.steps.filter.params import Selection
 from holdfast.text.language import differ
 
+REPAIRS = {  # by the commonest reason, when nothing is kept; keys are the selection's where no section is named
+    "no_score": "the judges' replies have no score (column `status` of data/score/*.parquet), or exclude_self or"
+    " min_judges leaves none. Use judges that follow score.rubric, or set judges: [] to choose at random",
+    "low_score": "lower min_score",
+    "truncated": "raise generate.sampling.max_tokens, or set truncated: true",
+    "too_short": "lower min_chars",
+    "too_long": "raise max_chars",
+    "refusal": "set refusals: true",
+    "language": "set same_language: false",
+    "empty": "the answers are empty; read data/generate/*.parquet",
+}
 # How aligned models begin a refusal. Only the beginning counts: a good answer may apologise further down.
 REFUSAL = (
     r"(?i)^\W*("
@@ -133,9 +144,11 @@ def select(
     decided = decide(table, judges, how, random_seed).sort("instruction_id", "candidate_id")
     kept = decided.filter(pl.col("reason").is_null())
     if kept.is_empty():
-        counts = decided["reason"].value_counts().sort("reason").iter_rows()
+        counts = dict(decided["reason"].value_counts().sort("count", "reason", descending=[True, False]).iter_rows())
+        repair = REPAIRS.get(next(iter(counts), ""), "")
         raise UserError(
-            f"no candidate was kept: {', '.join(f'{n} {reason}' for reason, n in counts) or 'there are none'}"
+            f"no candidate was kept: {', '.join(f'{n:,} {reason}' for reason, n in counts.items()) or 'there are none'}"
+            f"{'; ' if repair else ''}{repair}"
         )
     kept = kept.with_columns(
         scores=pl.concat_list(pl.struct(pl.lit(j).alias("judge"), pl.col(column(j)).alias("score")) for j in judges)

@@ -86,6 +86,24 @@ def test_a_model_and_a_csv_are_enough(project: Path) -> None:
     assert Path("params.yaml.old2").read_text() == first
 
 
+def test_a_folder_s_name_alone_is_the_folder(project: Path) -> None:
+    model(project / "other", "chatml")
+    done = init("--base", "mine", "--domain", "mine.csv", "--committee", "other=other", "--gpus", "0")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert {name: found["path"] for name, found in written()["models"].items()} == {
+        "base": "./mine", "other": "./other"
+    }  # fmt: skip
+
+
+def test_rehearsal_rows_fit_into_the_training_context(project: Path) -> None:
+    """Short domain rows do not cut off the answers that are mixed with them: `mix` rejects what is longer."""
+    done = init("--base", "./mine", "--domain", "mine.csv", "--gpus", "0")
+    assert done.returncode == 0, done.stdout + done.stderr
+    values = written()
+    sampled = values["reconstruct"]["sampling"]["max_tokens"] + values["generate"]["sampling"]["max_tokens"]
+    assert values["train"]["sequence_len"] >= sampled
+
+
 def test_a_model_without_a_template_gets_one_and_examples(project: Path) -> None:
     model(project / "plain", "chatml", template=False)
     done = init("--base", "./plain", "--domain", "mine.csv", "--samples", "100", "--gpus", "0")

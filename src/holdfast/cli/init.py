@@ -10,7 +10,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from holdfast.build import plan
 from holdfast.cli import init_choices as choices
-from holdfast.cli.init_looks import BaseModel, Domain, look_at_domain, look_at_gpus, look_at_model
+from holdfast.cli.init_looks import BaseModel, Domain, local_path, look_at_domain, look_at_gpus, look_at_model
 from holdfast.common.errors import UserError
 from holdfast.common.files import write_jsonl, write_text
 from holdfast.common.wording import counted
@@ -113,7 +113,7 @@ def chosen(
     committee = []
     for name, where in (pair(text, "--committee") for text in arguments.committee):
         model, at, url = where.partition("@")
-        committee.append({"name": name, "path": model, "url": url if at else ""})
+        committee.append({"name": name, "path": model if at else local_path(model), "url": url})
     suites, files = suites_of(arguments.suite, domain)
     train_file = next((str(path) for path in files if path.stem.endswith("train")), domain.path)
     rows = len(files.get(Path(train_file), domain.rows))

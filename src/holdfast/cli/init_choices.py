@@ -68,9 +68,9 @@ def lengths(model: BaseModel, domain: Domain | None) -> tuple[Choice, Choice, Ch
     context = min(model.context or CONTEXT, 8192)
     inference = Choice(context, f"the model's context is {model.context:,} tokens" if model.context else "not known")
     answer = Choice(max(8, min(1024, context // 4)), "a quarter of the context, at most 1,024")
-    longest = domain.longest if domain else 0
-    needed, own = power_of_two(longest), f"the longest domain row has {longest:,} tokens"
-    return inference, answer, Choice(min(max(needed, 64), context), own)
+    longest, rehearsal = domain.longest if domain else 0, 2 * answer.value
+    why = f"the longest domain row has {longest:,} tokens, an instruction with its answer up to about {rehearsal:,}"
+    return inference, answer, Choice(min(power_of_two(max(longest, rehearsal)), context), why)
 
 
 def rubric_warning(model: BaseModel) -> str:

@@ -10,6 +10,7 @@ from holdfast.chat.prequery import derive
 from holdfast.chat.template import Refused, Template, eos_ids, load_tokenizer
 from holdfast.common.data_files import read_records
 from holdfast.common.errors import UserError
+from holdfast.inference.params import Model
 from holdfast.steps.mix.conversations import conversation
 from holdfast.steps.mix.messages import Fault, UnsupportedRow
 from holdfast.steps.mix.shapes import SHAPES, shape_of
@@ -41,8 +42,15 @@ class Domain(NamedTuple):
     mean: float
 
 
+def local_path(path: str) -> str:
+    """`path` as params.yaml needs it: with ./ in front of a folder that would else be read as a Hugging Face id."""
+    named = Model(path=path).folder is not None
+    return f"./{path}" if Path(path).is_dir() and not named else path
+
+
 def look_at_model(path: str) -> BaseModel:
     """Raises UserError when it has no tokenizer that can be loaded."""
+    path = local_path(path)
     folder = Path(path)
     tokenizer = load_tokenizer(path)
     config = _config(folder)

@@ -96,7 +96,9 @@ def _from_examples(name: str, template: Template, eos: list[int]) -> Prefix | No
         return None
     shown = seed.get("examples_per_prompt", Seed.model_fields["examples_per_prompt"].default)
     prefix = prefix_of_examples(template, eos, examples(seed["examples"])[:shown])
-    return prefix._replace(notes=[f"the model has no chat template: it continues {shown} examples of {seed['examples']}"])
+    return prefix._replace(
+        notes=[f"the model has no chat template: it continues {shown} examples of {seed['examples']}"]
+    )
 
 
 def described(tokenizer: Any, prefix: Prefix) -> str:

@@ -19,6 +19,7 @@ COMMANDS = {  # name: function that adds it to the parser
     "journal": "holdfast.cli.journal:command",
     "check": "holdfast.cli.check:command",
     "summary": "holdfast.cli.summary:command",
+    "publish": "holdfast.cli.publish:command",
 }
 
 

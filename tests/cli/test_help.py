@@ -18,5 +18,5 @@ def said(capsys: pytest.CaptureFixture[str], *words: str) -> str:
 def test_a_command_s_own_help_says_what_the_list_says(command: str, capsys: pytest.CaptureFixture[str]) -> None:
     listed = said(capsys).partition(" COMMAND ")[2]
     about = said(capsys, command).partition(f"holdfast {command} ")[2]
-    about = re.sub(r"^(\[.*?\] |MODEL |STEP |ID |\.\.\. )*", "", about)
+    about = re.sub(r"^(\[.*?\] |MODEL |STEP |ID |ARM |REPO |\.\.\. )*", "", about)
     assert f"{command} {about[:30]}" in listed

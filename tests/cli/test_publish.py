@@ -155,7 +155,10 @@ def test_first_shown_then_uploaded_then_unchanged(project: Project, there: Hub, 
     there.writes()
     assert "has this mixture already" in project.publish("mixed", SET, "--yes")
     assert there.writes() == []
-    assert project.publish("mixed", SET).count("unchanged") == 5
+    said = project.publish("mixed", SET)
+    assert said.count("unchanged") == 5
+    assert "has this mixture already" in said
+    assert "--yes" not in said
     repo.files["README.md"] += b"A line of the user's.\n"
     project.publish("mixed", SET, "--yes")
     assert [line.partition(" ")[0] for line in there.writes()] == ["POST"], "a commit of the card alone"
@@ -169,6 +172,7 @@ def test_a_public_set_and_one_that_is_not_what_was_asked_for(project: Project, t
     there.writes()
     assert "is public already: add --public" in project.refused("mixed", SET, "--yes")
     assert "Before you upload: me/my-set is public already" in project.publish("mixed", SET)
+    assert not any(line.endswith(" ") for line in project.publish("mixed", SET).splitlines()), "no padding in a pipe"
     there.repos[SET].private = True
     assert "exists and is private: leave --public out" in project.refused("mixed", SET, "--public", "--yes")
     assert there.writes() == []
@@ -211,7 +215,7 @@ def test_faults_of_the_hub_name_the_repair(project: Project, there: Hub) -> None
     project.settings |= {"HF_TOKEN": "hf_me", "HF_HUB_OFFLINE": "1"}
     assert "because HF_HUB_OFFLINE is set: unset it" in project.refused("mixed", SET, "--yes")
     project.settings |= {"HF_HUB_OFFLINE": "0", "HF_ENDPOINT": "http://127.0.0.1:9"}
-    assert "no connection to http://127.0.0.1:9: " in project.refused("mixed", SET, "--yes")
+    assert "asking http://127.0.0.1:9 failed: " in project.refused("mixed", SET, "--yes")
 
 
 @pytest.mark.workflow
@@ -240,8 +244,8 @@ def test_models_behind_the_rows_are_shown_with_their_licences() -> None:
     assert found["model gpt4 (answers, judge)"] == ("models.gpt4", 0)
     file = io.StringIO()
     card = b"---\nlicense: unknown\n---\n"
-    console = Console(file=file, width=120, highlight=False, markup=False)
-    publish.show(console, "rehearsed", SET, False, None, {"README.md": card}, summary, params)
+    it = publish.Publication("rehearsed", SET, False, summary, {"README.md": card})
+    publish.show(it, None, params, Console(file=file, width=120, highlight=False, markup=False))
     assert "No licence is given: set models.gpt4.licence in params.yaml" in file.getvalue()
 
 

@@ -53,6 +53,9 @@ NEEDS: dict[str, tuple[dict[str, str], list[str], list[str]]] = {
     ),
     "holdfast pilot": ({"pilot": "pilot --help"}, [], []),  # the toy chain has no models: tests/cli/test_pilot.py
     "holdfast check": ({}, [], []),
+    "holdfast publish rehearsed me/my-set": (  # tests/cli/test_publish.py
+        {"rehearsed me/my-set": "--help"}, [], []
+    ),
     "snakemake --cores all": (
         {},
         [edit(1.0, 0.5), "check generate-scholar holdfast plan", "check data/generate/scholar.txt snakemake -n"],

@@ -1,6 +1,7 @@
 """A dataset repository on the Hugging Face hub: what it holds, and uploading to it in one commit."""
 
 import hashlib
+import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -10,7 +11,7 @@ import httpx
 from huggingface_hub import CommitOperationAdd, HfApi, constants, get_token
 from huggingface_hub.errors import HfHubHTTPError, HFValidationError, OfflineModeIsEnabled, RepositoryNotFoundError
 from huggingface_hub.hf_api import RepoFile
-from huggingface_hub.utils import validate_repo_id
+from huggingface_hub.utils import disable_progress_bars, validate_repo_id
 
 from holdfast.common.errors import UserError, first_line
 from holdfast.common.files import digest
@@ -80,6 +81,8 @@ def is_equal(content: Content, file: RepoFile) -> bool:
 def upload(repository: str, found: Repository, files: Mapping[str, Content], public: bool, message: str) -> str:
     """Create the repository if there is none, and commit the files that differ. Returns the commit's page."""
     hub = HfApi()
+    if not sys.stderr.isatty():
+        disable_progress_bars()
     with explained(repository, found.user):
         if found.private is None:
             hub.create_repo(repository, repo_type="dataset", private=not public)
@@ -101,7 +104,7 @@ def explained(repository: str, user: str) -> Iterator[None]:
         if not isinstance(cause, HfHubHTTPError):
             if isinstance(error, ValueError):
                 raise UserError(f"the hub does not accept the files: {' '.join(str(error).split())}") from error
-            fault = f"no connection to {constants.ENDPOINT}: {first_line(cause)}"
+            fault = f"asking {constants.ENDPOINT} failed: {first_line(cause)}"
             raise UserError(f"{fault}; {again}") from error
         status, said = cause.response.status_code, cause.server_message or cause.response.reason_phrase
         repairs = {

@@ -3,7 +3,7 @@
 import argparse
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from rich.console import Console
 from rich.table import Table
@@ -33,36 +33,69 @@ def command(subparsers: Any) -> None:
     parser.set_defaults(run=main)
 
 
-def main(arguments: argparse.Namespace, console: Console | None = None) -> None:
+class Publication(NamedTuple):
+    """What is published, and where."""
+
+    arm: str
+    repository: str
+    public: bool
+    summary: Any  # the mixture's summary.json
+    files: dict[str, Content]
+
+
+def main(arguments: argparse.Namespace) -> None:
     """Show what would be uploaded, or upload it. Raises UserError with the repair when that is not possible."""
-    console = console or Console(highlight=False, markup=False)
-    arm, repository, public = arguments.arm, arguments.repository, arguments.public
-    check_name(repository)
+    console = Console(highlight=False, markup=False, soft_wrap=True)
+    check_name(arguments.repository)
     params = validate()
-    check_current(arm, params)
-    summary = read_json(Path("data/mix", arm, "summary.json"))
-    files = contents(arm, repository, summary, params)
+    check_current(arguments.arm, params)
+    summary = read_json(Path("data/mix", arguments.arm, "summary.json"))
+    files = contents(arguments.arm, arguments.repository, summary, params)
+    it = Publication(arguments.arm, arguments.repository, arguments.public, summary, files)
+    if arguments.yes:
+        publish(it, console)
+    else:
+        preview(it, params, console)
+
+
+def preview(it: Publication, params: Params, console: Console) -> None:
+    """Print what would be uploaded, what stands in the way, and the command that uploads it."""
+    found, obstacle = None, ""
     try:
-        found = look(repository, files)
-        check_visibility(repository, found, public)
+        found = look(it.repository, it.files)
+        check_visibility(it, found)
     except UserError as error:
-        if arguments.yes:
-            raise
-        show(console, arm, repository, public, None, files, summary, params)
-        console.print(f"\nBefore you upload: {error}", soft_wrap=True)
-    else:
-        if not arguments.yes:
-            show(console, arm, repository, public, found, files, summary, params)
-    if not arguments.yes:
-        again = " ".join(["holdfast publish", arm, repository, *["--public"] * public, "--yes"])
-        console.print(f"\nNothing has been uploaded. To upload: {again}", soft_wrap=True)
-    elif set(found.states.values()) == {"unchanged"}:
-        console.print(f"Nothing to upload: {address(repository)} has this mixture already.", soft_wrap=True)
-    else:
-        rows = f"{counted(summary['train_rows'], 'row')} to train on, {summary['val_rows']:,} to validate with"
-        commit = upload(repository, found, files, public, f"Mixture {arm}: {rows}")
-        console.print(f"Published ({'public' if public else 'private'}): {address(repository)}", soft_wrap=True)
-        console.print(f"Commit: {commit}", soft_wrap=True)
+        obstacle = f"\nBefore you upload: {error}"
+    show(it, found, params, console)
+    if found and not obstacle and is_there(found):
+        console.print(f"\nNothing to upload: {address(it.repository)} has this mixture already.")
+        return
+    if obstacle:
+        console.print(obstacle)
+    command = ["holdfast publish", it.arm, it.repository, *["--public"] * it.public, "--yes"]
+    console.print(f"\nNothing has been uploaded. To upload: {' '.join(command)}")
+
+
+def publish(it: Publication, console: Console) -> None:
+    """Upload what the repository lacks. Raises UserError when the hub refuses or cannot be reached."""
+    found = look(it.repository, it.files)
+    check_visibility(it, found)
+    if is_there(found):
+        console.print(f"Nothing to upload: {address(it.repository)} has this mixture already.")
+        return
+    rows = f"{counted(it.summary['train_rows'], 'row')} to train on, {it.summary['val_rows']:,} to validate with"
+    commit = upload(it.repository, found, it.files, it.public, f"Mixture {it.arm}: {rows}")
+    console.print(f"Published ({visibility(it)}): {address(it.repository)}")
+    console.print(f"Commit: {commit}")
+
+
+def visibility(it: Publication) -> str:
+    return "public" if it.public else "private"
+
+
+def is_there(found: Repository) -> bool:
+    """Whether the repository has all files as they are."""
+    return set(found.states.values()) == {"unchanged"}
 
 
 def check_current(arm: str, params: Params) -> None:
@@ -79,14 +112,14 @@ def check_current(arm: str, params: Params) -> None:
         raise UserError(f"{path}: {fault}; build it with `snakemake --cores all {path}`")
 
 
-def check_visibility(repository: str, found: Repository, public: bool) -> None:
+def check_visibility(it: Publication, found: Repository) -> None:
     """Raises UserError when the repository exists and is public though --public was not given, or the reverse."""
-    if found.private is False and not public:
-        raise UserError(f"{repository} is public already: add --public, or name another repository")
-    if found.private is True and public:
+    if found.private is False and not it.public:
+        raise UserError(f"{it.repository} is public already: add --public, or name another repository")
+    if found.private is True and it.public:
         raise UserError(
-            f"{repository} exists and is private: leave --public out, or make it public at"
-            f" {address(repository)}/settings"
+            f"{it.repository} exists and is private: leave --public out, or make it public at"
+            f" {address(it.repository)}/settings"
         )
 
 
@@ -99,41 +132,33 @@ def contents(arm: str, repository: str, summary: Any, params: Params) -> dict[st
     return {"README.md": card.encode(), **{name: str(folder / name) for name in DATA}}
 
 
-def show(
-    console: Console, arm: str, repository: str, public: bool, found: Repository | None, files: dict[str, Content],
-    summary: Any, params: Params,
-) -> None:  # fmt: skip
+def show(it: Publication, found: Repository | None, params: Params, console: Console) -> None:
     """Print what would be uploaded and where, the licences of what is in it, and the card's YAML."""
     where = ["new"] if found and found.private is None else []
-    where += ["public" if public else "private", *([f"as user {found.user}"] if found else [])]
-    console.print(f"Mixture {arm} → {address(repository)} ({', '.join(where)})", soft_wrap=True)
-    grid = table("file", "size", "rows", "on the hub" if found else "")
-    for name, content in files.items():
+    where += [visibility(it), *([f"as user {found.user}"] if found else [])]
+    console.print(f"Mixture {it.arm} → {address(it.repository)} ({', '.join(where)})")
+    grid = table("file", "size", "rows", *["on the hub"] * bool(found))
+    for name, content in it.files.items():
         size = len(content) if isinstance(content, bytes) else Path(content).stat().st_size
-        count = f"{summary[DATA[name]]:,}" if name in DATA else ""
-        grid.add_row(name, size_text(size), count, found.states[name] if found else "")
-    console.print("", grid, "")
+        count = f"{it.summary[DATA[name]]:,}" if name in DATA else ""
+        grid.add_row(name, size_text(size), count, *([found.states[name]] if found else []))
+    print_table(grid, console)
     grid = table("what is in it", "rows", "licence", "policy tags")
     lacking = []
-    for key, what, rows, tagged in parts(summary, params):
-        grid.add_row(
-            what, f"{rows:,}" if rows else "", tagged.licence or "not given", ", ".join(tagged.policy) or "none"
-        )
+    for key, what, rows, tagged in parts(it.summary, params):
+        tags = ", ".join(tagged.policy) or "none"
+        grid.add_row(what, f"{rows:,}" if rows else "", tagged.licence or "not given", tags)
         if tagged.licence is None:
-            lacking.append(key)
-    console.print(grid)
+            lacking.append(f"{key}.licence")
+    print_table(grid, console)
     asked = ", ".join(params.policy.require)
-    console.print(
-        f"policy.require: {asked}: all have it" if asked else "policy.require is empty: no tags were checked",
-        soft_wrap=True,
-    )
+    console.print(f"policy.require: {asked}: all have it" if asked else "policy.require is empty: no tags were checked")
     if lacking:
-        keys = ", ".join(f"{key}.licence" for key in lacking)
-        console.print(f"No licence is given: set {keys} in params.yaml", soft_wrap=True)
+        console.print(f"No licence is given: set {', '.join(lacking)} in params.yaml")
     console.print("\nThe card's front matter:")
-    card = files["README.md"]
+    card = it.files["README.md"]
     assert isinstance(card, bytes)
-    console.print("\n".join(f"  {line}" for line in front_matter(card.decode()).splitlines()), soft_wrap=True)
+    console.print("\n".join(f"  {line}" for line in front_matter(card.decode()).splitlines()))
 
 
 def parts(summary: Any, params: Params) -> Iterator[tuple[str, str, int, Any]]:
@@ -163,6 +188,13 @@ def table(*headings: str) -> Table:
     for heading in headings:
         grid.add_column(heading, justify="right" if heading in ("size", "rows") else "left", overflow="fold")
     return grid
+
+
+def print_table(grid: Table, console: Console) -> None:
+    """Print it after an empty line, without the spaces that fill its last column."""
+    with console.capture() as captured:
+        console.print(grid, soft_wrap=False)
+    console.print("", *(line.rstrip() for line in captured.get().splitlines()), sep="\n")
 
 
 def size_text(size: int) -> str:

@@ -110,6 +110,7 @@ def test_a_live_table_with_rows_rate_and_time_left(toy: Project) -> None:
     assert "    3 rows rejected: not_wanted" in text
     assert "WARNING: filter: the data is odd" in text
     assert "is empty" not in text
+    assert "Checking cache" not in text, "DVC's progress bars"
     assert "metadata" not in text
     assert "\x1b[?25l" not in build.text, "a hidden cursor stays hidden after a kill -9"
     assert re.search(r"base +not measured", text.split("jobs done, in")[1]), "the report's table comes last"

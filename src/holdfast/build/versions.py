@@ -34,7 +34,8 @@ class Versions:
             self.repo = Repo(_wait_for_lock=True)
         except DvcException as error:
             raise UserError(f"DVC: {error}; run this in the project's root folder") from error
-        logging.getLogger("dvc").setLevel(logging.CRITICAL)  # errors are exceptions here; no progress bars either
+        for package in ("dvc", "dvc_data", "dvc_objects"):  # errors are exceptions here; no progress bars either
+            logging.getLogger(package).setLevel(logging.CRITICAL)
         self.stages = load_stages()
         self.lock = DvcLock()
         self.cache_folder: str = self.repo.cache.legacy.path

@@ -3,7 +3,9 @@
 
 def report_keys():
     length = ["train.budget", "train.config", "mix.size_from", *(f"arms.{arm}.train" for arm in config["arms"])]
-    return ",".join(["base", "report", "evaluate.suites", *present(*length)])
+    drawn = sorted({source for arm in config["arms"].values() for source in arm.get("sources", {})})
+    cost = [f"sources.{source}.selection" for source in drawn]
+    return ",".join(["base", "report", "evaluate.suites", "filter", *present(*length, *cost)])
 
 
 rule report:

@@ -14,13 +14,14 @@ from holdfast.common.tables import (
     INSTRUCTIONS,
     PROMPTS,
     REJECTED_CANDIDATES,
+    SAMPLES,
     SCORES,
     SELECTED,
 )
 from holdfast.steps.report.statistics import Floats
 
 MODELS = ("base", "scholar")
-SAMPLES = 2
+ANSWERS = 2  # of each model
 
 COMMITTEE = {  # metrics/filter.json
     "agreement": {"alpha_ordinal": 0.71, "pairs": [{"judges": ["base", "scholar"], "alpha_ordinal": 0.71}]},
@@ -108,7 +109,7 @@ def write_chain(root: Path, size: int, general: int, domain: int) -> None:
     for instruction in instructions:
         identity = {"instruction_id": instruction["instruction_id"]}
         for model in MODELS:
-            for sample in range(SAMPLES):
+            for sample in range(ANSWERS):
                 candidate = identity | {"candidate_id": row_id(identity, model, sample), "model": model}
                 response = f"{model} says {sample} <script>alert(1)</script>"
                 generations.append(
@@ -132,9 +133,11 @@ def write_chain(root: Path, size: int, general: int, domain: int) -> None:
         frame.write_parquet(file)
 
     write(prompts, PROMPTS, "data/seed/prompts.parquet")
-    write(
-        [{"sample_id": f"{i}"} for i in range(size + 3)], {"sample_id": pl.String}, "data/reconstruct/samples.parquet"
-    )
+    samples = [
+        _row(SAMPLES, sample_id=f"{i}", turn=1, request_key=f"{i}", prompt_tokens=4, output_tokens=6)
+        for i in range(size + 3)
+    ]
+    write(samples, SAMPLES, "data/reconstruct/samples.parquet")
     write(instructions, INSTRUCTIONS, "data/clean/instructions.parquet")
     noise = {"reason": pl.String, "detail": pl.String, "instruction": pl.String}
     bad = [("truncated", "64 tokens", "And so on and"), ("empty", "", ""), ("truncated", "64 tokens", "When")]
@@ -162,8 +165,11 @@ def write_chain(root: Path, size: int, general: int, domain: int) -> None:
             folder = root / "data/mix" / arm
             write([], noise, f"data/mix/{arm}/rejected.parquet")
             sources = [
-                {"source": source, "train_rows": rows, "repeated_rows": repeated}
-                for source, rows, repeated in (("rehearsal", 83, 0), ("domain", 17, 0 if arm == "rehearsed" else 13))
+                {"source": source, "train_rows": rows, "repeated_rows": repeated, "asked": rows, "available": 100}
+                for source, rows, repeated in (
+                    ("rehearsal" if arm == "rehearsed" else "public", 83, 0),
+                    ("domain", 17, 0 if arm == "rehearsed" else 13),
+                )
             ]
             found = [{"source": "domain", "suite": "gsm8k.jsonl", "action": "reported", "rows": 1234}]
             mixture = {"train_rows": 100, "train_tokens": 2000, "sources": sources, "contamination": found}

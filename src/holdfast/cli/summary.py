@@ -4,6 +4,7 @@ from typing import Any
 
 from holdfast.cli.check import PAGE, SUMMARY
 from holdfast.common.files import read_json
+from holdfast.steps.report.frontier import frontier_in_words
 from holdfast.steps.report.verdict import average_name, counted, points
 
 NEXT = """
@@ -30,7 +31,7 @@ def table(summary: dict[str, Any]) -> str:
     rows = [
         "  ".join([*(cell.ljust(w) for cell, w in zip(line, widths, strict=False)), line[3]]).rstrip() for line in lines
     ]
-    return "\n".join([*rows, "", *_notes(summary), f"Report: {PAGE.resolve()}"])
+    return "\n".join([*rows, "", *_notes(summary), *_advice(summary), f"Report: {PAGE.resolve()}"])
 
 
 def closing() -> str:
@@ -48,6 +49,19 @@ def _cell(found: dict[str, Any] | None) -> str:
         return f"not measured{missing}"
     accuracy, low, high = (points(found[key], signed=False) for key in ("accuracy", "low", "high"))
     return f"{accuracy} [{low}, {high}] n={found['n']}{missing}"
+
+
+def _advice(summary: dict[str, Any]) -> list[str]:
+    """The frontier and the recommendation; a summary of an earlier version has neither."""
+    if "frontier" not in summary:
+        return []
+    said = summary["recommendation"]
+    lines = [
+        f"{sentence}." for sentence in [*frontier_in_words(summary["frontier"], summary["confidence"]), *said["text"]]
+    ]
+    head = len(lines) - len(said["text"])
+    lines[head] = f"Recommended: {lines[head]}" if said["arm"] else lines[head]
+    return [*lines, ""]
 
 
 def _notes(summary: dict[str, Any]) -> list[str]:

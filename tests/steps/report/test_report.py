@@ -50,7 +50,7 @@ def build(root: Path) -> subprocess.CompletedProcess[str]:
         "-m",
         "holdfast.steps.report",
         "--params",
-        "base,report,evaluate.suites,train.budget,arms",
+        "base,report,evaluate.suites,filter,train.budget,arms",
     ]
     command += ["--prompts", "data/seed/prompts.parquet", "--samples", "data/reconstruct/samples.parquet"]
     command += ["--instructions", "data/clean/instructions.parquet", "--all-scores", "data/filter/all_scores.parquet"]
@@ -165,6 +165,27 @@ class Reader(HTMLParser):
 
     def handle_endtag(self, tag: str) -> None:
         assert self.open.pop() == tag
+
+
+def test_the_frontier_the_costs_and_the_recommendation_are_in_every_output(built: Path) -> None:
+    """rehearsed: 83 of the 100 rows of `selected`, behind which are 33 samples of 10 tokens, 120 answers and 240
+    judgements."""
+    summary = json.loads((built / "metrics/summary.json").read_text())
+    assert summary["frontier"]["arms"] == ["rehearsed"]
+    assert summary["frontier"]["dominated"]["domain_only"]["by"] == "rehearsed"
+    assert summary["recommendation"]["arm"] == "rehearsed"
+    cost = summary["arms"]["rehearsed"]["cost"]
+    assert (cost["samples"], cost["answers"], cost["judgements"]) == (round(27.39), round(99.6), round(199.2))
+    assert (cost["training_tokens"], cost["call_tokens"], cost["token_passes"]) == (2000, round(273.9), round(6273.9))
+    assert summary["arms"]["domain_only"]["cost"]["model_calls"] == 0
+    page = (built / "report/index.html").read_text()
+    section = page[page.index('<h2 id="frontier">') : page.index('<h2 id="accuracy">')]
+    assert "Recommended: rehearsed" in section
+    assert section.count('class="dot good"') == 1
+    assert "below rehearsed" in section
+    lines = table(summary).splitlines()
+    assert any(line.startswith("Recommended: rehearsed: the only arm that keeps every limit") for line in lines)
+    assert any(line.startswith("Not on it: public, because rehearsed is better by ") for line in lines)
 
 
 def test_further_metrics_are_shown_as_they_are(built: Path) -> None:

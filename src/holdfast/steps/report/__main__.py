@@ -1,18 +1,22 @@
 """report: every arm against the base, as one page and metrics/summary.json."""
 
+import argparse
 from pathlib import Path
 from typing import Any
+
+import polars as pl
 
 from holdfast.common.files import read_json, scan_table, write_json, write_text
 from holdfast.common.section import optional, read, value
 from holdfast.common.step import arguments, run
-from holdfast.common.tables import EVALUATIONS
+from holdfast.common.tables import EVALUATIONS, GENERATIONS, SAMPLES, SCORES
+from holdfast.steps.report.cost import Cost, calls_of, cost_of
 from holdfast.steps.report.page import render
 from holdfast.steps.report.params import Report
 from holdfast.steps.report.row_counts import count_table, rejected_files
 from holdfast.steps.report.samples import dropped, example_instructions
 from holdfast.steps.report.sections import Page
-from holdfast.steps.report.summary import summarise
+from holdfast.steps.report.summary import advice, summarise
 from holdfast.steps.report.training import length_in_words, lengths, own_settings, read_curve
 
 DROPPED_SHOWN = 3  # rows of each reason
@@ -32,6 +36,24 @@ def training_parameters(declared: str, mixtures: list[str]) -> tuple[str, dict[s
     return optional(declared, "mix.size_from", "domain"), own
 
 
+def costs(args: argparse.Namespace, arms: dict[str, Any]) -> dict[str, Cost]:
+    """What each arm cost; `arms`: their entries in the summary, with `training` where they were trained."""
+    mixtures = {Path(path).parent.name: read_json(path) for path in args.mixtures}
+    names = sorted({part["source"] for mixture in mixtures.values() for part in mixture["sources"]})
+    selections = {"rehearsal": "selected"}
+    selections |= {name: optional(args.params, f"sources.{name}.selection", selections.get(name)) for name in names}
+    used = {name: selection for name, selection in selections.items() if name in names and selection}
+    samples = scan_table(args.samples, SAMPLES)
+    generations = pl.concat([scan_table(path, GENERATIONS) for path in args.generations])
+    scores = pl.concat([scan_table(path, SCORES) for path in args.scores])
+    calls = {
+        selection: calls_of(samples, generations, scores, optional(args.params, f"filter.{selection}", {}))
+        for selection in set(used.values())
+    }
+    tokens = {arm: figures.get("training", {}).get("tokens") for arm, figures in arms.items()}
+    return {arm: cost_of(mixtures.get(arm), tokens[arm], used, calls) for arm in arms if arm != "base"}
+
+
 def main() -> None:
     """Write the page and metrics/summary.json."""
     args = arguments(
@@ -43,10 +65,12 @@ def main() -> None:
     suites = value(args.params, "evaluate.suites")
     runs = {Path(path).stem: scan_table(path, EVALUATIONS).collect() for path in args.evaluations}
     curves, domain, own = [read_curve(path) for path in args.curves], *training_parameters(args.params, args.mixtures)
-    summary = summarise(runs, {name: suite.get("measures", "general") for name, suite in suites.items()}, report)
+    measures = {name: suite.get("measures", "general") for name, suite in suites.items()}
+    summary = summarise(runs, measures, report)
     rejected = rejected_files(args.rejected)
     for arm, figures in lengths(curves, args.mixtures, domain).items():
         summary["arms"][arm]["training"] = figures | {"settings": own_settings(own[arm])}
+    summary |= advice(summary, runs, measures, costs(args, summary["arms"]), report)
     differ = any("budget" in settings or "config" in settings for settings in own.values())
     length = length_in_words(training_budget(args.params), domain, differ)
     tables = [*(args.prompts, args.samples, args.instructions), *args.generations, *args.scores, args.selected]

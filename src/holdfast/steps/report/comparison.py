@@ -132,6 +132,18 @@ def change_bounds(strata: list[Stratum], confidence: float) -> Interval:
     return Interval(max(-1.0, low), min(1.0, high))
 
 
+def confidence_above(strata: list[Stratum], least: float) -> float:
+    """The one-sided confidence with which the mean change is at least `least`: the greatest for which the lower end of
+    `change_bounds` is not below it; 0 where that is under 0.51. 0.975 is what a two-sided interval of 95 % shows."""
+    low, high = 0.02, 1.0  # two-sided; the interval grows with the confidence
+    if change_bounds(strata, low).low < least:
+        return 0.0
+    for _ in range(30):
+        middle = (low + high) / 2
+        low, high = (middle, high) if change_bounds(strata, middle).low >= least else (low, middle)
+    return (1 + low) / 2
+
+
 def _counts(changes: Floats) -> tuple[float, float]:
     """Items (forgotten, learned), means over runs."""
     return float((changes < 0).sum()) / len(changes), float((changes > 0).sum()) / len(changes)

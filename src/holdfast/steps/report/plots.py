@@ -1,7 +1,7 @@
 """Plots as inline SVG, in the page's colours (light, dark, print); the same figures give the same bytes."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from html import escape
 from typing import NamedTuple
 
@@ -90,8 +90,24 @@ def intervals(rows: Sequence[Estimate], title: str, axis: str) -> str:
     return _svg(WIDTH, bottom + 40, title, parts)
 
 
-def scatter(rows: Sequence[tuple[Estimate, Estimate]], title: str, x_axis: str, y_axis: str) -> str:
-    """A cross for each (x, y) pair of estimates, with both intervals; the base is at the origin."""
+def staircase(points: Sequence[tuple[float, float]], left: float, bottom: float) -> list[tuple[float, float]]:
+    """Corners of the line below and left of which some point is at least as far right and as high (y grows upwards)."""
+    corners, at = [], left
+    for i, (x, y) in enumerate(
+        found := sorted(p for p in points if not any(q[0] >= p[0] and q[1] > p[1] for q in points))
+    ):
+        corners += [(at, y), (x, y)]
+        at = x if i + 1 < len(found) else at
+    return [*corners, (corners[-1][0], bottom)] if corners else []
+
+
+def scatter(
+    rows: Sequence[tuple[Estimate, Estimate]], title: str, x_axis: str, y_axis: str, best: Collection[str] = ()
+) -> str:
+    """A cross for each (x, y) pair of estimates, with both intervals; the base is at the origin.
+
+    The labels in `best` are marked, and joined by a line where no other point is above and to the right.
+    """
     left, right, top, bottom = 46.0, WIDTH - 12, 10.0, 300.0
     x_low, x_high = _bounds([bound for general, _ in rows for bound in (general.low, general.high)])
     y_low, y_high = _bounds([bound for _, domain in rows for bound in (domain.low, domain.high)])
@@ -108,12 +124,17 @@ def scatter(rows: Sequence[tuple[Estimate, Estimate]], title: str, x_axis: str, 
     parts += [_text(left - 6, y(t) + 4, _label(t), "tick", "end") for t in ticks(y_low, y_high)]
     parts.append(_text((left + right) / 2, bottom + 33, x_axis, "axis", "middle"))
     parts.append(_turned(11, (top + bottom) / 2, y_axis))
+    corners = staircase([(g.value, d.value) for g, d in rows if g.label in best], x_low, y_low)
+    if corners:
+        path = " ".join(f"{_number(x(across))},{_number(y(up))}" for across, up in corners)
+        parts.append(f'<polyline points="{path}" class="line edge"/>')
     taken: list[tuple[float, float, float]] = []  # left, right and base line of the labels so far
     for general, domain in sorted(rows, key=lambda row: row[1].value):
         cx, cy = x(general.value), y(domain.value)
-        parts.append(_line(x(general.low), cy, x(general.high), cy, "whisker even"))
-        parts.append(_line(cx, y(domain.low), cx, y(domain.high), "whisker even"))
-        parts.append(f'<circle cx="{_number(cx)}" cy="{_number(cy)}" r="4.5" class="dot even"/>')
+        side = "good" if general.label in best else "even"
+        parts.append(_line(x(general.low), cy, x(general.high), cy, f"whisker {side}"))
+        parts.append(_line(cx, y(domain.low), cx, y(domain.high), f"whisker {side}"))
+        parts.append(f'<circle cx="{_number(cx)}" cy="{_number(cy)}" r="4.5" class="dot {side}"/>')
         label, leftwards = _cut(general.label), cx > (left + right) / 2
         wide = 6.8 * len(label)
         start = cx - 8 - wide if leftwards else cx + 8

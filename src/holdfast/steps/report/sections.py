@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import polars as pl
 from markupsafe import Markup
 
+from holdfast.steps.report.frontier import frontier_in_words
 from holdfast.steps.report.params import Report
 from holdfast.steps.report.plots import Estimate, curves, histogram, intervals, scatter
 from holdfast.steps.report.row_counts import TableCount
@@ -66,16 +67,27 @@ def verdict_plots(page: Page) -> list[dict[str, str]]:
             svg = Markup(intervals(rows, title, f"change of {ability} accuracy, points"))
             caption = f"{title}, with {page.confidence} intervals. Left of the zero line: a loss."
             found.append({"svg": svg, "caption": caption})
-    both = [
-        (estimate(name, compared["general"]), estimate(name, compared["domain"]))
-        for name, compared in against.items()
-        if all(ability in compared and compared[ability]["difference"] is not None for ability in ABILITIES)
-    ]
-    if both:
-        axes = ("change of general accuracy, points", "change of domain accuracy, points")
-        caption = f"Changes of both accuracies, with {page.confidence} intervals. Best: top right. The base is at 0, 0."
-        found.append({"svg": Markup(scatter(both, "General against domain accuracy", *axes)), "caption": caption})
     return found
+
+
+def frontier(page: Page) -> Figures | None:
+    """The frontier drawn, with what each arm cost, and the recommendation."""
+    if (found := page.summary.get("frontier")) is None:
+        return None
+    arms = {name: page.summary["arms"][name] for name in page.arms}
+    both = [
+        tuple(estimate(name, figures["against"]["base"][ability]) for ability in ABILITIES)
+        for name, figures in arms.items()
+        if all(figures["against"]["base"].get(ability, {}).get("difference") is not None for ability in ABILITIES)
+    ]
+    axes = ("change of general accuracy, points", "change of domain accuracy, points")
+    plot = scatter(both, "General against domain accuracy", *axes, best=found["arms"]) if both else ""  # type: ignore[arg-type]
+    return found | {
+        "plot": Markup(plot),
+        "text": frontier_in_words(found, page.report.confidence),
+        "recommendation": page.summary["recommendation"],
+        "costs": {name: figures["cost"] for name, figures in arms.items()},
+    }
 
 
 def compared_with(page: Page) -> list[str]:
@@ -213,6 +225,7 @@ class Section(NamedTuple):
 
 SECTIONS = (
     Section("verdicts", "verdicts", verdict_plots),
+    Section("frontier", "frontier", frontier),
     Section("accuracy", "accuracy", compared_with),
     Section("tasks", "suites and tasks", shared_figures),
     Section("items", "items", shared_figures),

@@ -6,10 +6,13 @@ import polars as pl
 
 from holdfast.common.errors import UserError
 from holdfast.common.run_names import arm_and_seed
-from holdfast.steps.report.comparison import AVERAGES, accuracy, compare
+from holdfast.steps.report.comparison import AVERAGES, accuracy, change_ranges, compare, confidence_above, pairs, parts
+from holdfast.steps.report.cost import Cost
+from holdfast.steps.report.frontier import differences, frontier
 from holdfast.steps.report.params import Report
+from holdfast.steps.report.recommendation import candidate, recommend
 from holdfast.steps.report.statistics import holm
-from holdfast.steps.report.verdict import checks, verdict
+from holdfast.steps.report.verdict import Limit, checks, limits, verdict
 
 ABILITIES = ("general", "domain")
 KEYS = ["suite", "task", "item_id"]
@@ -115,3 +118,42 @@ def summarise(runs: dict[str, pl.DataFrame], measures: dict[str, str], report: R
             found[arm]["checks"] = [check._asdict() for check in checks(arm, found[arm], report)]
     head = {"confidence": report.confidence, "reference": report.reference, "average": report.average}
     return head | {"arms": found}
+
+
+def advice(
+    summary: dict[str, Any],
+    runs: dict[str, pl.DataFrame],
+    measures: dict[str, str],
+    costs: dict[str, Cost],
+    report: Report,
+) -> dict[str, Any]:
+    """What `summarise` does not hold: `frontier` and `recommendation`, and `arms` with their `cost`."""
+    table = side_by_side(runs, measures)
+    by_arm = runs_of(table)
+    arms = {arm: figures | {"cost": costs[arm].figures()} for arm, figures in summary["arms"].items() if arm != "base"}
+    abilities = [
+        ability
+        for ability in ABILITIES
+        if all(figures.get(ability, {}).get("accuracy") is not None for figures in arms.values())
+    ]
+    accuracies = {
+        arm: {ability: figures[ability]["accuracy"] for ability in abilities} for arm, figures in arms.items()
+    }
+    tested = differences(table, {arm: by_arm[arm] for arm in arms}, abilities, report)
+    candidates = [candidate(arm, figures, report) for arm, figures in arms.items()]
+
+    def confidence(arm: str, limit: Limit) -> float:
+        rows = table.filter(pl.col("ability") == limit.ability)
+        paired = pairs(by_arm[limit.other], by_arm[arm])
+        return confidence_above([change_ranges(part, paired) for part in parts(rows, report.average)], limit.least)
+
+    sure = {
+        one.name: min(confidence(one.name, limit) for limit in limits(one.name, report))
+        for one in candidates
+        if one.met and one.outcomes
+    }
+    return {
+        "arms": {"base": summary["arms"]["base"]} | arms,
+        "frontier": frontier(accuracies, tested, report.confidence) | {"abilities": abilities},
+        "recommendation": recommend(candidates, sure, report),
+    }

@@ -66,32 +66,47 @@ def ungraded(compared: Figures, other: str) -> str:
     )
 
 
+class Limit(NamedTuple):
+    """One entry of `report.limits` that holds for an arm."""
+
+    name: str
+    other: str  # what the arm is compared with
+    ability: str
+    least: float  # the least change of accuracy that keeps it, a share
+    allowed: str  # the same in words
+
+
+def limits(arm: str, report: Report) -> list[Limit]:
+    """The limits on `arm`; the reference arm has none against itself."""
+    asked = (
+        ("general_loss", "base", "general", report.limits.general_loss, -1),
+        ("domain_gain", "base", "domain", report.limits.domain_gain, 1),
+        ("domain_shortfall", report.reference, "domain", report.limits.domain_shortfall, -1),
+    )
+    return [
+        Limit(
+            name,
+            other,
+            ability,
+            sign * limit / 100,
+            f"{'at least' if sign > 0 else 'at most'} {counted(limit, 'point')}",
+        )
+        for name, other, ability, limit, sign in asked
+        if limit is not None and arm != other
+    ]
+
+
 def checks(arm: str, figures: Figures, report: Report) -> list[Check]:
     """Every limit on `arm` (its entry in the summary). A limit is met when the whole interval keeps it."""
-    found, limits = [], report.limits
-    asked = (
-        ("general_loss", "base", "general", limits.general_loss, -1),
-        ("domain_gain", "base", "domain", limits.domain_gain, 1),
-        ("domain_shortfall", report.reference, "domain", limits.domain_shortfall, -1),
-    )
-    for name, other, ability, limit, sign in asked:
-        if limit is None or arm == other:
-            continue
-        allowed = f"{'at least' if sign > 0 else 'at most'} {counted(limit, 'point')}"
+    found = []
+    for name, other, ability, least, allowed in limits(arm, report):
         compared = figures["against"].get(other, {}).get(ability)
         if compared is None or compared["difference"] is None:
             reason = _unmeasured(compared, other)
-            found.append(
-                Check(
-                    arm,
-                    name,
-                    allowed,
-                    False,
-                    f"{name} {allowed}: not met; {ability} accuracy was not measured: {reason}",
-                )
-            )
+            text = f"{name} {allowed}: not met; {ability} accuracy was not measured: {reason}"
+            found.append(Check(arm, name, allowed, False, text))
             continue
-        met = compared["bound_low"] >= sign * limit / 100
+        met = compared["bound_low"] >= least
         outcome = (
             f"{ability_name(ability, compared, report.average)} against {other} {change(compared, report.confidence)}"
         )

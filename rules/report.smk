@@ -1,11 +1,15 @@
 # Report: compares every arm with the base model and shows all steps on one HTML page.
 
+from holdfast.steps.mix.params import REHEARSAL
+
 
 def report_keys():
     length = ["train.budget", "train.config", "mix.size_from", *(f"arms.{arm}.train" for arm in config["arms"])]
     drawn = sorted({source for arm in config["arms"].values() for source in arm.get("sources", {})})
+    selections = {config.get("sources", {}).get(source, REHEARSAL).get("selection") for source in drawn}
     cost = [f"sources.{source}.selection" for source in drawn]
-    return ",".join(["base", "report", "evaluate.suites", "filter", *present(*length, *cost)])
+    cost += [f"filter.{name}.{key}" for name in sorted(filter(None, selections)) for key in ("models", "samples", "judges")]
+    return ",".join(["base", "report", "evaluate.suites", *present(*length, *cost)])
 
 
 rule report:

@@ -128,7 +128,7 @@ def test_the_cheapest_arm_that_keeps_every_limit_is_recommended() -> None:
     assert (found["arm"], found["confidence"]) == ("cheap", 0.98)
     assert found["confidence_of_choice"] == pytest.approx(0.94)
     assert found["text"][0].startswith("cheap: the cheapest of 2 arms that keep every limit (general_loss at most 5")
-    assert "98.0 %; at least 94.0 % if" in found["text"][1]
+    assert "is 98.0 % by itself, and 94.0 % if" in found["text"][1]
     assert found["text"][-1] == "cheapest is cheaper, but general_loss is missed (\N{MINUS SIGN}20.0 points)"
 
 

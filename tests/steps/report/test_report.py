@@ -50,7 +50,7 @@ def build(root: Path) -> subprocess.CompletedProcess[str]:
         "-m",
         "holdfast.steps.report",
         "--params",
-        "base,report,evaluate.suites,filter,train.budget,arms",
+        "base,report,evaluate.suites,train.budget,arms",
     ]
     command += ["--prompts", "data/seed/prompts.parquet", "--samples", "data/reconstruct/samples.parquet"]
     command += ["--instructions", "data/clean/instructions.parquet", "--all-scores", "data/filter/all_scores.parquet"]

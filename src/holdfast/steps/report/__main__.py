@@ -47,8 +47,13 @@ def costs(args: argparse.Namespace, arms: dict[str, Any]) -> dict[str, Cost]:
     generations = pl.concat([scan_table(path, GENERATIONS) for path in args.generations])
     scores = pl.concat([scan_table(path, SCORES) for path in args.scores])
     calls = {
-        selection: calls_of(samples, generations, scores, optional(args.params, f"filter.{selection}", {}))
-        for selection in set(used.values())
+        name: calls_of(
+            samples,
+            generations,
+            scores,
+            {key: optional(args.params, f"filter.{name}.{key}") for key in ("models", "samples", "judges")},
+        )
+        for name in set(used.values())
     }
     tokens = {arm: figures.get("training", {}).get("tokens") for arm, figures in arms.items()}
     return {arm: cost_of(mixtures.get(arm), tokens[arm], used, calls) for arm in arms if arm != "base"}

@@ -109,9 +109,9 @@ def frontier_in_words(found: Figures, confidence: float) -> list[str]:
     text = [f"On the frontier: {', '.join(found['arms'])}"]
     for arm, beaten in found["dominated"].items():
         better = " and ".join(
-            f"{points(d['difference'])} points of {a} accuracy" for a, d in beaten["better_in"].items()
+            f"{points(d['difference'], signed=False)} points in {a} accuracy" for a, d in beaten["better_in"].items()
         )
-        text.append(f"Not on it: {arm}, because {beaten['by']} has {better}, and is worse in nothing")
+        text.append(f"Not on it: {arm}, because {beaten['by']} is better by {better}, and worse in nothing")
     for arm, others in found["not_significant"].items():
         text.append(
             f"{arm} stays on it although {' and '.join(others)} {'is' if len(others) == 1 else 'are'} better by the"

@@ -125,9 +125,9 @@ def recommend(candidates: Sequence[Candidate], confidences: Mapping[str, float],
 
 
 def _sureness(best: Candidate, sure: float, of_choice: float, tried: int) -> list[str]:
-    text = f"It keeps them with a confidence of {percent(sure)}"
+    text = f"Its confidence of keeping them is {percent(sure)}"
     if tried > 1:
-        text += f"; at least {percent(of_choice)} if one allows for its having been picked from {tried} arms"
+        text += f" by itself, and {percent(of_choice)} if one allows for the choice among {tried} arms"
     training = (
         "Another training run may come out differently: training_seeds: 3 measures that"
         if best.seeds == 1

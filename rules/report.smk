@@ -8,7 +8,9 @@ def report_keys():
     drawn = sorted({source for arm in config["arms"].values() for source in arm.get("sources", {})})
     selections = {config.get("sources", {}).get(source, REHEARSAL).get("selection") for source in drawn}
     cost = [f"sources.{source}.selection" for source in drawn]
-    cost += [f"filter.{name}.{key}" for name in sorted(filter(None, selections)) for key in ("models", "samples", "judges")]
+    cost += [
+        f"filter.{name}.{key}" for name in sorted(filter(None, selections)) for key in ("models", "samples", "judges")
+    ]
     return ",".join(["base", "report", "evaluate.suites", *present(*length, *cost)])
 
 

@@ -3,6 +3,7 @@
 import dataclasses
 import difflib
 import errno
+import gc
 import sys
 import time
 from collections.abc import Iterator
@@ -34,6 +35,7 @@ class VllmEngine:
         defaults = DEFAULTS | (CPU_DEFAULTS if current_platform.is_cpu() else {})
         arguments: dict[str, Any] = defaults | model.engine_args
         self.renderer = Renderer.of(name, model)
+        gc.freeze()  # vLLM collects garbage several times while it starts; what was imported stays
         self.engine = LLMEngine.from_engine_args(EngineArgs(model=model.path, revision=model.revision, **arguments))
         self.context = self.engine.model_config.max_model_len
         # enough waiting that a finished request is replaced at once, few enough that memory does not grow with the job

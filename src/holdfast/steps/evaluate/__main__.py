@@ -16,7 +16,7 @@ from holdfast.inference.model_files import pinned
 from holdfast.steps.evaluate.answers import answer_all, judge_answers
 from holdfast.steps.evaluate.grading import graded, summarise
 from holdfast.steps.evaluate.harness import run_harness
-from holdfast.steps.evaluate.params import Evaluate, HarnessSuite
+from holdfast.steps.evaluate.params import Evaluate, HarnessSuite, ItemSuite
 from holdfast.steps.evaluate.requests import questions, requests
 
 
@@ -39,7 +39,10 @@ def main() -> None:
     tables = []
     if asked:
         prompts = list(requests(asked, evaluate.sampling))
-        replies = in_own_process(f"arm {args.arm}", answer_all, args.arm, model, prompts)
+        if all(isinstance(suite, ItemSuite) for suite in evaluate.suites.values()):  # no other model needs the memory
+            replies = answer_all(args.arm, model, prompts)
+        else:
+            replies = in_own_process(f"arm {args.arm}", answer_all, args.arm, model, prompts)
         alone = replies.lazy().with_columns(rendering=pl.lit(None, pl.String))
         replies = without_template_text(alone, renderer_of(args.arm, model), [None]).collect()
         tables.append(graded(asked, replies, judge_answers(asked, replies, args.params)))

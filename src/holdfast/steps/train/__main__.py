@@ -8,7 +8,6 @@ from typing import Any
 
 import yaml
 
-from holdfast.chat.template import load_tokenizer
 from holdfast.common.errors import UserError
 from holdfast.common.files import replacing, write_text
 from holdfast.common.gpus import own_gpus
@@ -33,6 +32,17 @@ def run_settings(declared: str, arm: str) -> tuple[int, bool, str | None]:
     return gpus, merge, undeclared_value(f"arms.{arm}.train.launcher", undeclared_value("train.launcher"))
 
 
+def wrapped_template(base: str, declared: str, recipe: dict[str, Any]) -> str | None:
+    """The base model's own chat template, where the recipe trains with one that is wrapped around it."""
+    if "chat_template_jinja" not in recipe:
+        return None
+    from holdfast.chat.template import load_tokenizer  # imports torch, which takes seconds
+
+    loaded = declared_loading(declared) | {"revision": recipe.get("revision_of_model")}  # the commit that is trained
+    template = load_tokenizer(base, **loaded).chat_template
+    return template if isinstance(template, str) and recipe["chat_template_jinja"].endswith(template) else None
+
+
 def whole_curve(ended: dict[str, Any]) -> str:
     """The loss curve, whose last line is the last step also where no loss was logged there."""
     at_the_end = [e for e in ended["log"] if e["step"] == ended["steps"] and ("loss" in e or "eval_loss" in e)]
@@ -51,9 +61,7 @@ def main() -> None:
         raise UserError(f"{args.train}: has no rows, so training is impossible; see its rejected.parquet")
     with open(args.train, encoding="utf-8") as lines:
         recipe = by_mixture(shared, lines, max(gpus, 1))
-    loaded = declared_loading(args.params) | {"revision": recipe.get("revision_of_model")}  # the commit that is trained
-    template = load_tokenizer(args.base, **loaded).chat_template
-    wrapped = isinstance(template, str) and recipe.get("chat_template_jinja", "").endswith(template)
+    template = wrapped_template(args.base, args.params, recipe)
     val = args.val if held else None
 
     inputs = (args.train, args.val, args.base)
@@ -85,7 +93,7 @@ def main() -> None:
     }
     about |= {"adapter": recipe.get("adapter"), "merged": merge}
     with replacing(args.model) as folder:
-        assemble(work / "output", Path(args.base), merge, folder, template if wrapped else None)
+        assemble(work / "output", Path(args.base), merge, folder, template)
         (folder / "holdfast.json").write_text(json.dumps(about, indent=2) + "\n", encoding="utf-8")
     write_text(whole_curve(ended), args.curve)
     shutil.rmtree(work)

@@ -2,12 +2,15 @@
 
 import hashlib
 import json
+import os
 import shutil
 import subprocess
 import sys
 import time
 from pathlib import Path
 from typing import Any
+
+import yaml
 
 from holdfast.common.errors import UserError
 from holdfast.common.files import digest
@@ -54,7 +57,11 @@ def axolotl(command: list[str], config: Path, launcher: str | None, run_name: st
     """Run an Axolotl command; its output goes to stderr, the job's log. Raises UserError when it fails."""
     words = [sys.executable, "-m", "axolotl.cli.main", *command, str(config)]
     words += ["--launcher", launcher] if launcher else []
-    process = subprocess.Popen(words, stdout=sys.stderr, preexec_fn=end_with_parent)
+    environment = os.environ.copy()
+    if command == ["train"] and yaml.safe_load(config.read_text(encoding="utf-8")).get("dataset_num_proc") == 1:
+        words += ["--dataset-num-proc", "0"]  # 1 is a process of its own, for every file and every part of the work
+        environment["AXOLOTL_DATASET_NUM_PROC"] = "0"  # Axolotl saves what it prepared with this number where it has 0
+    process = subprocess.Popen(words, stdout=sys.stderr, env=environment, preexec_fn=end_with_parent)
     try:
         printed, first = time.monotonic(), None
         while process.poll() is None:

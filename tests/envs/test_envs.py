@@ -282,3 +282,8 @@ def test_compile(checkout):
     lines = (checkout.root / "envs/tiny.txt").read_text().splitlines()
     assert lines[0].startswith("# made by 'envs/in-env --compile tiny'")
     assert lines[1:] == ["python-dateutil==2.9.0.post0", "thing==2"]
+
+
+def test_python_in_an_environment_seldom_collects_garbage_while_it_imports() -> None:
+    words = [ENVS / "in-env", "core", "python", "-c", "import gc; print(gc.get_threshold())"]
+    assert subprocess.run(words, capture_output=True, text=True, check=True).stdout == "(100000, 50, 100)\n"

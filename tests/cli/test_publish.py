@@ -219,12 +219,14 @@ def test_faults_of_the_hub_name_the_repair(project: Project, there: Hub) -> None
 
 
 @pytest.mark.workflow
-@pytest.mark.parametrize("fault", ["drop", 403])
-@pytest.mark.parametrize("at", ["repos/create", "/lfs/", "/commit/"])
+@pytest.mark.parametrize(
+    ("fault", "at"),
+    [("drop", "repos/create"), ("drop", "preupload"), ("drop", "PUT /lfs/"), ("drop", "/commit/"), (403, "/commit/")],
+)
 def test_after_a_fault_in_the_middle_the_same_command_ends_it(
-    project: Project, there: Hub, at: str, fault: str | int
+    project: Project, there: Hub, fault: str | int, at: str
 ) -> None:
-    there.misbehave = lambda method, path: fault if at in path else None
+    there.misbehave = lambda method, path: fault if at in f"{method} {path}" else None
     said = project.refused("mixed", SET, "--yes")
     assert ("it uploads what is still missing" if fault == "drop" else "me may not write to") in said
     assert not any(repo.files for repo in there.repos.values()), "all files or none"

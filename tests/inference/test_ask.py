@@ -14,6 +14,7 @@ import yaml
 
 from holdfast.chat.template import load_tokenizer
 from holdfast.common.errors import UserError
+from holdfast.common.progress import is_transient
 from holdfast.inference.ask import ANSWERS, ask, pending
 from holdfast.inference.engines import ENGINES
 from holdfast.inference.fingerprint import fingerprint
@@ -218,6 +219,15 @@ def test_a_pulled_output_is_used_only_if_it_is_intact_and_matches(server, spoil)
     answers = ask("m", model(server), asked, 5, step="test", output="data/out.parquet").collect()
     assert answers["text"].to_list() == [f"answer {i} to question {i}" for i in range(5)]
     assert sum(server.tries.values()) == 10
+
+
+def test_a_version_whose_answers_are_all_in_the_journal_is_not_mentioned(server, capsys):
+    run(server, questions(5)).drop("time_s").write_parquet("out.parquet")
+    record("data/out.parquet", Path("out.parquet").read_bytes())
+    ask("m", model(server), questions(7), 7, step="test", output="data/out.parquet")
+    said = [line for line in capsys.readouterr().out.splitlines() if not is_transient(line)]
+    assert said
+    assert not any("DVC's cache" in line for line in said), said
 
 
 def test_every_engine_that_params_yaml_may_name_is_listed():

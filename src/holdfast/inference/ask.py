@@ -188,7 +188,12 @@ def _adopt_earlier(journal: Journal, output: str, text_column: str, step: str) -
         return
     rows = earlier.collect().unique("key", keep="first", maintain_order=True)
     added = journal.adopt(pl.concat([pl.DataFrame(schema=ROWS), rows.with_columns(step=pl.lit(step))], how="diagonal"))
-    print(f"{step}: {counted(added, 'answer')} taken from the version of {output} in DVC's cache", flush=True)
+    print(
+        f"{step}: {counted(added, 'answer')} taken from the version of {output} in DVC's cache"
+        if added
+        else f"{step}: asking for answers that are missing …",
+        flush=True,
+    )
 
 
 def _assemble(order: pl.DataFrame, journal: Journal, failed: list[Answer]) -> pl.LazyFrame:

@@ -3,6 +3,7 @@
 import json
 import os
 import pty
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -84,6 +85,26 @@ def test_a_model_and_a_csv_are_enough(project: Path) -> None:
     assert Path("params.yaml").read_text() == first, "the same choices again"
     assert Path("params.yaml.old").read_text() == "random_seed: 5 # mine\n"
     assert Path("params.yaml.old2").read_text() == first
+
+
+def test_columns_of_other_names_are_told_by_flags(project: Path) -> None:
+    rows = "".join(f'{n};"Hello,\n\npart ""{n}""?";P{n:04}\n' for n in range(60))
+    Path("odd.csv").write_text(f"\ufeffNr.;Ask (you);Réponse\n{rows}")
+    done = init("--base", "./mine", "--domain", "odd.csv", "--gpus", "0")
+    assert done.returncode == 1
+    flags = ["--column", "question=Ask (you)", "--column", "answer=Réponse"]
+    assert f"which, for example {shlex.join(flags)}" in done.stderr
+    done = init("--base", "./mine", "--domain", "odd.csv", "--gpus", "0", *flags)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "60 rows" in Path("params.yaml").read_text()
+    assert 'Hello,\n\npart "3"?' in {
+        row["messages"][0]["content"] for _, row in read_rows("data/own/domain_train.jsonl")
+    }
+    Path("items.jsonl").write_text('{"prompt": "Part 7?", "answer": "P0007"}\n')
+    assert init("--base", "./mine", "--domain", "odd.csv", "--suite", "domain=items.jsonl", *flags).returncode == 0
+    assert written()["sources"]["domain"]["columns"] == {"question": "Ask (you)", "answer": "Réponse"}
+    done = init("--base", "./mine", "--domain", "odd.csv", "--column", "query=Ask (you)")
+    assert "--column query=Ask (you): NAME=YOURS is expected, where NAME is one of messages, " in done.stderr
 
 
 def test_a_folder_s_name_alone_is_the_folder(project: Path) -> None:

@@ -42,6 +42,7 @@ NEEDS: dict[str, tuple[dict[str, str], list[str], list[str]]] = {
     "git clone <this repository> holdfast": ({"<this repository>": "$ORIGIN"}, [], []),
     "cd holdfast": ({}, [], []),
     "make demo": ({}, [], []),
+    "make env": ({}, [], []),
     "source .venv/bin/activate": ({}, [], ["test -z \"${PYTHONPATH:-}\""]),
     "snakemake -n": ({}, [], [FRESH, "check 'Nothing to be done' python -m snakemake -n"]),
     "dvc status": ({}, [], ["cd data", SAME, "cd .."]),
@@ -88,7 +89,7 @@ NEEDS: dict[str, tuple[dict[str, str], list[str], list[str]]] = {
 }  # fmt: skip
 # Inline commands, in the order in which they can be run after those of the console blocks
 INLINE = [
-    "dvc repro", "holdfast prefix MODEL", "holdfast pilot", "snakemake --profile profiles/gpu",
+    "make env", "dvc repro", "holdfast prefix MODEL", "holdfast pilot", "snakemake --profile profiles/gpu",
     "HF_HUB_OFFLINE=0 TRANSFORMERS_OFFLINE=0 snakemake", "dvc pull",
     "dvc import <repository> data/mix/rehearsed/train.jsonl", "dvc update",
 ]  # fmt: skip

@@ -16,6 +16,7 @@ from holdfast.common.files import write_jsonl, write_text
 from holdfast.common.wording import counted
 from holdfast.params.validation import validate
 from holdfast.steps.evaluate.suites import load_items
+from holdfast.steps.mix.shapes import ANY_SHAPE, SHAPES
 
 PARAMS = Path("params.yaml")
 NEXT = """
@@ -33,6 +34,10 @@ def command(subparsers: Any) -> None:
     parser.add_argument("--base", metavar="MODEL", help="the model to fine-tune: a folder or a Hugging Face id")
     parser.add_argument("--domain", metavar="FILE", help="your data: JSONL, JSON, CSV, Parquet or a `datasets` folder")
     parser.add_argument(
+        "--column", action="append", default=[], metavar="NAME=YOURS",
+        help="a column of your file under Holdfast's name, for example --column question=Subject --column answer=Reply",
+    )  # fmt: skip
+    parser.add_argument(
         "--committee", action="append", default=[], metavar="NAME=MODEL",
         help="a further model that answers and judges: a folder, a Hugging Face id, or MODEL@URL at an endpoint",
     )  # fmt: skip
@@ -49,7 +54,8 @@ def command(subparsers: Any) -> None:
 def main(arguments: argparse.Namespace) -> None:
     """Write params.yaml, keep the old one, print the plan. Raises UserError when something cannot be used."""
     base = look_at_model(told(arguments.base, "--base", "Model to fine-tune (a folder or a Hugging Face id)"))
-    domain = look_at_domain(told(arguments.domain, "--domain", "File with your data"), base.tokenizer)
+    data = told(arguments.domain, "--domain", "File with your data")
+    domain = look_at_domain(data, columns(arguments.column), base.tokenizer)
     for fault in domain.faulty[:5]:
         print(f"{domain.path} {fault}")
     if warning := choices.rubric_warning(base):
@@ -101,6 +107,21 @@ def pair(text: str, flag: str) -> tuple[str, str]:
     if not equals or not name.isidentifier() or name != name.lower() or not found:
         raise UserError(f"{flag} {text}: NAME=… is expected, with a name of a to z, 0 to 9 and _")
     return name, found
+
+
+def columns(given: list[str]) -> dict[str, str]:
+    """Holdfast's names of columns -> the file's. Raises UserError for a name that no form of rows has."""
+    known = [
+        *dict.fromkeys(name for shape in SHAPES.values() for name in (*shape.columns, *shape.optional)),
+        *ANY_SHAPE,
+    ]
+    found = {}
+    for text in given:
+        name, _, theirs = text.partition("=")
+        if name not in known or not theirs:
+            raise UserError(f"--column {text}: NAME=YOURS is expected, where NAME is one of {', '.join(known)}")
+        found[name] = theirs
+    return found
 
 
 def chosen(

@@ -2,6 +2,7 @@
 
 import json
 import re
+import shlex
 import subprocess
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -16,6 +17,7 @@ from holdfast.steps.mix.messages import Fault, UnsupportedRow
 from holdfast.steps.mix.shapes import SHAPES, shape_of
 
 _BYTES = {"float32": 4, "float16": 2, "bfloat16": 2}
+QUESTION_ANSWER = SHAPES["question_answer"].columns
 _LICENCE = re.compile(r"^license:\s*(\S+)\s*$", re.MULTILINE)
 
 
@@ -36,6 +38,7 @@ class Domain(NamedTuple):
 
     path: str
     shape: str
+    columns: dict[str, str]  # Holdfast's names -> the file's, where they differ
     rows: list[list[dict[str, Any]]]  # conversations
     faulty: list[str]  # place and fault
     longest: int
@@ -88,7 +91,7 @@ def _weights_gb(folder: Path, config: dict[str, Any]) -> float | None:
     return sum(sizes) * 2 / kept / 1e9 if sizes else None
 
 
-def look_at_domain(path: str, tokenizer: Any) -> Domain:
+def look_at_domain(path: str, columns: dict[str, str], tokenizer: Any) -> Domain:
     """Raises UserError when the file cannot be read, or its rows have a shape that is not known."""
     if not Path(path).exists():
         raise UserError(f"{path}: does not exist")
@@ -98,21 +101,31 @@ def look_at_domain(path: str, tokenizer: Any) -> Domain:
             faulty.append(f"{record.place}: {record.fault}")
             continue
         row = {str(column): value for column, value in record.value.items()}
-        shape = shape or shape_of(row, {})
+        shape = shape or shape_of(row, columns)
         if shape is None:
             known = "; ".join(f"{name}: {', '.join(SHAPES[name].columns)}" for name in SHAPES)
             raise UserError(
-                f"{path} {record.place}: columns {', '.join(row)} have no known shape ({known}); rename them"
+                f"{path} {record.place}: columns {', '.join(row)} have no known shape ({known}); say which are"
+                f" which, for example {example(row)}"
             )
         try:
-            rows.append([dict(turn) for turn in conversation(row, shape, {}).messages])
+            rows.append([dict(turn) for turn in conversation(row, shape, columns).messages])
         except (Fault, UnsupportedRow) as error:
             faulty.append(f"{record.place}: {error}")
     if not rows or shape is None:
         raise UserError(f"{path}: has no usable row" + (f" ({faulty[0]})" if faulty else ""))
     texts = [" ".join(str(turn["content"]) for turn in row) for row in rows]
     lengths = [len(ids) + 8 * len(row) for ids, row in zip(tokenizer(texts)["input_ids"], rows, strict=True)]
-    return Domain(path, shape, rows, faulty, max(lengths), sum(lengths) / len(lengths))
+    return Domain(path, shape, columns, rows, faulty, max(lengths), sum(lengths) / len(lengths))
+
+
+def example(row: dict[str, Any]) -> str:
+    """Flags that name the two columns with the longest texts, in the file's order, as question and answer."""
+    longest = sorted(row, key=lambda name: len(str(row[name] or "")), reverse=True)[:2]
+    names = [name for name in row if name in longest] + ["…"] * (2 - len(longest))
+    return " ".join(
+        f"--column {shlex.quote(f'{ours}={name}')}" for ours, name in zip(QUESTION_ANSWER, names, strict=True)
+    )
 
 
 def look_at_gpus() -> list[float]:

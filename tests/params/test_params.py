@@ -138,6 +138,12 @@ ENDPOINT = "path: gpt\n    engine: openai"
             " models.base.shards, which deals the rows to as many jobs",
         ),
         (
+            "engine_args: {dtype: float32, max_model_len: 256}",
+            "engine_args: {dtype: float32, max_model_len: 256, tokenizer: ./other}",
+            "models.base.engine_args.tokenizer: prompts, mixtures and training use the tokenizer in the base model's"
+            " folder; put the tokenizer's files there and remove this key",
+        ),
+        (
             "path: models/sandbox/base\n    engine: vllm",
             f"{ENDPOINT}\n    url: http://here/v1",
             "base: base is an endpoint",

@@ -99,6 +99,11 @@ def setting_faults(params: Params) -> Iterator[str]:
             f"base: {params.base} is an endpoint (engine: openai), but fine-tuning needs the weights; choose a model"
             " that is a folder or a Hugging Face id"
         )
+    elif base is not None and base.engine_args.get("tokenizer", base.path) != base.path:
+        yield (
+            f"models.{params.base}.engine_args.tokenizer: prompts, mixtures and training use the tokenizer in the base"
+            " model's folder; put the tokenizer's files there and remove this key"
+        )
     for key, train in trainings(params):
         if not train.merge and (adapter := used_adapter(train)):
             yield (

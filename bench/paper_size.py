@@ -17,10 +17,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 import clean
 import mix
+import yaml
+
 from holdfast.inference.request import Answer, Request
 
 MODELS = ("base", "one", "two")

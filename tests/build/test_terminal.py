@@ -8,6 +8,7 @@ import select
 import signal
 import struct
 import subprocess
+import sys
 import termios
 import time
 from collections.abc import Callable
@@ -290,3 +291,13 @@ def test_progress_lines_are_read_as_they_are_written(done: int, total: int, per_
 )
 def test_other_lines_are_results(line: str) -> None:
     assert not is_transient(line)
+
+
+def test_what_every_start_of_snakemake_imports_is_light() -> None:
+    """rules/common.smk imports these; scipy, pandas or transformers would add their time to every command and job."""
+    code = (
+        "import sys; from holdfast.build import ownership, recorder, staleness, terminal; import holdfast.cli.summary;"
+    )
+    code += " print({'scipy', 'pandas', 'transformers', 'torch', 'dvc'} & set(sys.modules))"
+    said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert said.stdout.strip() == "set()", said.stdout

@@ -4,8 +4,7 @@ from typing import Any
 
 from holdfast.cli.check import PAGE, SUMMARY
 from holdfast.common.files import read_json
-from holdfast.steps.report.frontier import frontier_in_words
-from holdfast.steps.report.verdict import average_name, counted, points
+from holdfast.steps.report.verdict import average_name, counted, frontier_in_words, points
 
 NEXT = """
 Next (first `source .venv/bin/activate`):

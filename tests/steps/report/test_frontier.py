@@ -11,12 +11,12 @@ from hypothesis import strategies as st
 from holdfast.common.tables import GENERATIONS, SAMPLES, SCORES
 from holdfast.steps.report.comparison import change_bounds, change_ranges, confidence_above, parts
 from holdfast.steps.report.cost import Calls, Cost, calls_of, cost_of
-from holdfast.steps.report.frontier import Difference, frontier, frontier_in_words
+from holdfast.steps.report.frontier import Difference, frontier
 from holdfast.steps.report.params import Limits, Report
 from holdfast.steps.report.plots import staircase
 from holdfast.steps.report.recommendation import Candidate, Outcome, outcome, recommend
 from holdfast.steps.report.summary import advice, side_by_side, summarise
-from holdfast.steps.report.verdict import Limit
+from holdfast.steps.report.verdict import Limit, frontier_in_words
 from report_data import evaluation
 
 MEASURES = {"general": "general", "domain": "domain"}

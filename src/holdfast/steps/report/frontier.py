@@ -9,7 +9,6 @@ import polars as pl
 from holdfast.steps.report.comparison import compare
 from holdfast.steps.report.params import Report
 from holdfast.steps.report.statistics import holm
-from holdfast.steps.report.verdict import points
 
 Figures = dict[str, Any]
 
@@ -102,19 +101,3 @@ def frontier(accuracies: Mapping[str, Mapping[str, float]], pairs: Pairs, confid
         "dominated": dominated,
         "not_significant": {arm: sorted(others) for arm, others in by_estimate.items() if arm not in dominated},
     }
-
-
-def frontier_in_words(found: Figures, confidence: float) -> list[str]:
-    """The result of `frontier` as sentences, without full stops."""
-    text = [f"On the frontier: {', '.join(found['arms'])}"]
-    for arm, beaten in found["dominated"].items():
-        better = " and ".join(
-            f"{points(d['difference'], signed=False)} points in {a} accuracy" for a, d in beaten["better_in"].items()
-        )
-        text.append(f"Not on it: {arm}, because {beaten['by']} is better by {better}, and worse in nothing")
-    for arm, others in found["not_significant"].items():
-        text.append(
-            f"{arm} stays on it although {' and '.join(others)} {'is' if len(others) == 1 else 'are'} better by the"
-            f" estimates: the difference is not significant at {confidence * 100:g} %"
-        )
-    return text

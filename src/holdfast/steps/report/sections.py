@@ -10,14 +10,13 @@ from typing import Any, NamedTuple
 import polars as pl
 from markupsafe import Markup
 
-from holdfast.steps.report.frontier import frontier_in_words
 from holdfast.steps.report.params import Report
 from holdfast.steps.report.plots import Estimate, curves, histogram, intervals, scatter
 from holdfast.steps.report.row_counts import TableCount
 from holdfast.steps.report.samples import Row
 from holdfast.steps.report.summary import ABILITIES
 from holdfast.steps.report.training import Curve, warning
-from holdfast.steps.report.verdict import count, counted
+from holdfast.steps.report.verdict import count, counted, frontier_in_words
 
 Figures = dict[str, Any]
 

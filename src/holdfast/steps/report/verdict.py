@@ -160,3 +160,19 @@ def verdict(figures: Figures, report: Report) -> Figures:
         parts.append(f"{changed} of {counted(compared['n'], 'item')}")
         sentences.append("; ".join([*parts, *filter(None, [ungraded(compared, "the base")])]))
     return found | {"text": sentences}
+
+
+def frontier_in_words(found: Figures, confidence: float) -> list[str]:
+    """The result of `frontier` as sentences, without full stops."""
+    text = [f"On the frontier: {', '.join(found['arms'])}"]
+    for arm, beaten in found["dominated"].items():
+        better = " and ".join(
+            f"{points(d['difference'], signed=False)} points in {a} accuracy" for a, d in beaten["better_in"].items()
+        )
+        text.append(f"Not on it: {arm}, because {beaten['by']} is better by {better}, and worse in nothing")
+    for arm, others in found["not_significant"].items():
+        text.append(
+            f"{arm} stays on it although {' and '.join(others)} {'is' if len(others) == 1 else 'are'} better by the"
+            f" estimates: the difference is not significant at {confidence * 100:g} %"
+        )
+    return text

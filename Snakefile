@@ -18,6 +18,7 @@ include: "rules/sandbox_truth.smk"
 include: "rules/mix.smk"
 include: "rules/recipe.smk"
 include: "rules/train.smk"
+include: "rules/merge.smk"
 include: "rules/evaluate.smk"
 include: "rules/report.smk"
 
@@ -38,4 +39,4 @@ rule all:
 rule dataset:
     """The mixed datasets only: no model is trained."""
     input:
-        expand("data/mix/{arm}/train.jsonl", arm=config["arms"]),
+        expand("data/mix/{arm}/train.jsonl", arm=trained_arms()),

@@ -40,6 +40,11 @@ def present(*keys):
     return [key for key in keys if look_up(config, key) is not ABSENT]
 
 
+def trained_arms():
+    """The arms that have a mixture and are trained; the others are averages of them (`merge`)."""
+    return sorted(arm for arm, settings in config["arms"].items() if "merge" not in settings)
+
+
 def harness_items():
     """One file per suite of the evaluation harness, with the texts that training data is compared with."""
     suites = config["evaluate"]["suites"]

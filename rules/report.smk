@@ -4,7 +4,8 @@ from holdfast.steps.mix.params import REHEARSAL
 
 
 def report_keys():
-    length = ["train.budget", "train.config", "mix.size_from", *(f"arms.{arm}.train" for arm in config["arms"])]
+    length = ["train.budget", "train.config", "mix.size_from"]
+    length += [f"arms.{arm}.{key}" for arm in sorted(config["arms"]) for key in ("train", "merge")]
     drawn = sorted({source for arm in config["arms"].values() for source in arm.get("sources", {})})
     selections = {config.get("sources", {}).get(source, REHEARSAL).get("selection") for source in drawn}
     cost = [f"sources.{source}.selection" for source in drawn]
@@ -24,16 +25,16 @@ rule report:
         scores=expand("data/score/{judge}.parquet", judge=sorted(config["score"]["judges"])),
         all_scores="data/filter/all_scores.parquet",
         selected="data/filter/selected.parquet",
-        mixtures=expand("data/mix/{arm}/summary.json", arm=sorted(config["arms"])),
+        mixtures=expand("data/mix/{arm}/summary.json", arm=trained_arms()),
         rejected=[
             "data/clean/rejected.parquet",
             *expand("data/generate/{model}.rejected.parquet", model=sorted(config["generate"]["models"])),
             "data/filter/selected.rejected.parquet",
-            *expand("data/mix/{arm}/rejected.parquet", arm=sorted(config["arms"])),
+            *expand("data/mix/{arm}/rejected.parquet", arm=trained_arms()),
         ],
         evaluations=expand("data/evaluate/{run}.parquet", run=evaluated()),
         metrics=["metrics/clean.json", "metrics/filter.json", *sandbox_truth()],
-        curves=expand("plots/train/{run}.csv", run=[run for run in evaluated() if run != "base"]),
+        curves=expand("plots/train/{run}.csv", run=training_runs()),
         template=sorted(map(str, Path("src/holdfast/steps/report/template").iterdir())),
         env=env("core"),
         stamp=".holdfast/stamps/report",

@@ -3,8 +3,8 @@ from holdfast.common.run_names import arm_and_seed, run_names
 
 
 def training_runs():
-    """Every arm, once per training seed."""
-    return run_names(sorted(config["arms"]), config.get("training_seeds", 1))
+    """Every trained arm, once per training seed."""
+    return run_names(trained_arms(), config.get("training_seeds", 1))
 
 
 def run_training(wildcards):
@@ -21,7 +21,7 @@ def train_keys(wildcards):
 
 def train_resource_names():
     """The names of the resources that any arm sets."""
-    return {name for arm in config["arms"] for name in arm_training(arm).get("resources", {})}
+    return {name for arm in trained_arms() for name in arm_training(arm).get("resources", {})}
 
 
 rule train:

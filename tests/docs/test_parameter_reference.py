@@ -47,7 +47,7 @@ def test_the_schema_accepts_every_key_and_none_of_the_optional_ones(make: Any) -
 
 
 FREE = ("engine_args", "template", "axolotl", "resources")  # mappings that are passed on as they are
-NAMED = ("models", "judges", "filter", "sources", "arms", "slices", "suites", "columns")  # mappings of names
+NAMED = ("models", "judges", "filter", "sources", "arms", "slices", "suites", "columns", "merge")  # mappings of names
 
 
 def sections(values: Any, key: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:

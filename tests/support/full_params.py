@@ -54,8 +54,9 @@ def _filled_value(annotation: Any, given: dict[str, Any]) -> dict[str, Any]:
 
 
 def _kind(inner: type[Section], part: dict[str, Any], annotation: Any) -> type[Section]:
-    """Of a union by `kind`, the section that `part` is of."""
+    """Of a union, the section that `part` is of: by its `kind`, or the one that has its keys."""
     options = [option for option in _sections(annotation) if _has_kind(option, part.get("kind"))]
+    options = options or [option for option in _sections(annotation) if part and set(part) <= set(option.model_fields)]
     return options[0] if options else inner
 
 

@@ -277,8 +277,9 @@ def page() -> Iterator[str]:
     yield "## Top level\n"
     yield from table(key for key in top if len(key.pattern) == 1)
     for name, node in SCHEMA["properties"].items():
-        for at, section in sections((name,), node):
-            yield f"\n## {Key(at, {}, False).written}\n"
+        for number, (at, section) in enumerate(sections((name,), node)):
+            other = f" with {section['required'][0]}" if number else ""  # of a union of sections
+            yield f"\n## {Key(at, {}, False).written}{other}\n"
             yield section["description"] + "\n"
             yield from table(keys(at, section))
             for key in keys(at, section):

@@ -19,14 +19,16 @@ ROOT = Path(__file__).resolve().parents[2]
 PAGE = ROOT / "docs/architecture.md"
 COMMAND = "envs/in-env dev python tests/support/rule_graph.py"
 BLOCK = re.compile(r"(<!-- rule graph -->\n).*?(<!-- end of rule graph -->)", re.DOTALL)
+AVERAGE = {"merge": {"rehearsed": 0.5}}  # without an arm that is an average there is no job of `merge`
 HARNESS = {"kind": "lm_eval", "tasks": ["gsm8k"]}  # without a suite of the harness there is no job of `suite_items`
 
 
 @cache
 def jobs_with_every_rule() -> list[Job]:
-    """The jobs of the shipped params.yaml, the sandbox, with a suite of the evaluation harness added."""
+    """The jobs of the shipped params.yaml, the sandbox, with a suite of the harness and an average added."""
     params = yaml.safe_load((ROOT / "params.yaml").read_text())
     params["evaluate"]["suites"]["harness"] = HARNESS
+    params["arms"]["averaged"] = AVERAGE
     here = Path.cwd()
     with tempfile.TemporaryDirectory() as folder:
         for name in ("Snakefile", "rules", "src", "envs", "data", "profiles"):

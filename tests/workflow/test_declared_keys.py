@@ -115,6 +115,7 @@ STAND_INS: dict[str, dict[str, Any]] = {
     "recipe": {"validate": stop},
     "arm_recipe": {"validate": stop},
     "train": {"axolotl": stop},
+    "merge": {"tensors_in": stop},
     "evaluate": {"run_harness": lambda *_: (pl.DataFrame(schema=EVALUATIONS), [])},
 }
 OUTPUTS = {

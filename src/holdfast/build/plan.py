@@ -23,7 +23,20 @@ from holdfast.common.run_names import arm_and_seed
 from holdfast.params.schema import Params
 from holdfast.params.validation import validate
 
-CHAIN = ("sandbox", "seed", "reconstruct", "clean", "generate", "score", "filter", "mix", "train", "evaluate", "report")
+CHAIN = (
+    "sandbox",
+    "seed",
+    "reconstruct",
+    "clean",
+    "generate",
+    "score",
+    "filter",
+    "mix",
+    "train",
+    "merge",
+    "evaluate",
+    "report",
+)
 LARGEST_HASHED = 64 << 20  # bytes; larger files are listed as changed, without their hashes
 
 

@@ -103,6 +103,9 @@ def check_current(arm: str, params: Params) -> None:
     if arm not in params.arms:
         raise UserError(f"params.yaml: has no arm {arm}{nearest(arm, params.arms)}")
     path = f"data/mix/{arm}/train.jsonl"
+    if arm in params.merged_arms:
+        parts = ", ".join(params.merged_arms[arm].merge)
+        raise UserError(f"arm {arm} is an average of models and has no mixture; publish the mixture of {parts}")
     versions, changes = staleness.look()
     stage = makers(versions.stages).get(path)
     if stage is None:

@@ -65,7 +65,11 @@ def _advice(summary: dict[str, Any]) -> list[str]:
 
 def _notes(summary: dict[str, Any]) -> list[str]:
     figures = [arm[ability] for arm in summary["arms"].values() for ability in ("general", "domain") if ability in arm]
-    notes = []
+    notes = [
+        f"{name} = {arm['average']}: an average of weights."
+        for name, arm in summary["arms"].items()
+        if "average" in arm
+    ]
     if (suites := max((found["suite_count"] for found in figures), default=1)) > 1:
         how = f"the {average_name(summary['average'])}"
         notes.append(f"Accuracy and verdicts: {how} (report.average; an ability has up to {counted(suites, 'suite')}).")

@@ -23,7 +23,7 @@ SANDBOX_MODELS = "models/sandbox/"
 def cross_faults(params: Params) -> Iterator[str]:
     """Names that are used but not defined, and licences that do not allow what is asked of them."""
     sources = {name: Source.model_validate(REHEARSAL) for name in ["rehearsal"]} | params.sources
-    used = {name for arm in params.arms.values() for name in arm.sources}
+    used = {name for arm in params.trained_arms.values() for name in arm.sources}
     yield from undefined("base", [params.base], params.models, "models")
     yield from undefined("generate.models", params.generate.models, params.models, "models")
     yield from undefined("score.judges", params.score.judges, params.models, "models")
@@ -42,8 +42,15 @@ def cross_faults(params: Params) -> Iterator[str]:
     for name in small:
         if not re.fullmatch(NAME.strip("^$"), name):
             yield f"sandbox.models.{name}: a name consists of a to z, 0 to 9 and _; rename it"
-    for name, arm in params.arms.items():
+    for name, arm in params.trained_arms.items():
         yield from undefined(f"arms.{name}.sources", arm.sources, sources, "sources")
+    for name, merged in params.merged_arms.items():
+        for part in merged.merge:
+            if part in params.merged_arms:
+                yield f"arms.{name}.merge: {part} is an average itself; name the trained arms that it is made of"
+            else:
+                yield from undefined(f"arms.{name}.merge", [part], params.trained_arms, "arms")
+    for name in params.arms:
         if name in RESERVED:
             yield f"arms.{name}: the name is reserved for files of the workflow; rename the arm"
     for name in sorted(used & set(sources)):
@@ -81,7 +88,7 @@ def nearest(word: str, known: Iterable[str]) -> str:
 
 def setting_faults(params: Params) -> Iterator[str]:
     """Values that are each valid, but that a step could not work with; it would say so only when it runs."""
-    for name, arm in params.arms.items():
+    for name, arm in params.trained_arms.items():
         try:
             size_source(name, arm, params.mix)
         except UserError as error:
@@ -124,9 +131,9 @@ def trainings(params: Params) -> Iterator[tuple[str, Train]]:
 
     Arms whose own settings are not valid are left out.
     """
-    if not all(arm.train for arm in params.arms.values()):
+    if not all(arm.train for arm in params.trained_arms.values()):
         yield "train", params.train
-    for name, arm in params.arms.items():
+    for name, arm in params.trained_arms.items():
         if arm.train:
             with suppress(ValidationError):
                 yield f"arms.{name}.train", params.training(name)

@@ -46,7 +46,7 @@ def named_paths(params: Params) -> Iterator[tuple[str, str]]:
         ("seed.system_prompts", params.seed.system_prompts),
         ("train.config", params.train.config),
         *(("clean.contamination.benchmarks", path) for path in params.clean.contamination.benchmarks),
-        *((f"arms.{name}.train.config", arm.train.get("config")) for name, arm in params.arms.items()),
+        *((f"arms.{name}.train.config", arm.train.get("config")) for name, arm in params.trained_arms.items()),
         *((f"sources.{name}.path", source.path) for name, source in params.sources.items()),
     ]
     for name, part in params.seed.slices.items():

@@ -1,8 +1,8 @@
 """All sections of params.yaml as one schema."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
-from pydantic import Field
+from pydantic import Discriminator, Field, Tag
 
 from holdfast.common.section import Section
 from holdfast.inference.params import Model
@@ -12,6 +12,7 @@ from holdfast.steps.clean.params import Clean
 from holdfast.steps.evaluate.params import Evaluate
 from holdfast.steps.filter.params import Selection
 from holdfast.steps.generate.params import Generate
+from holdfast.steps.merge.params import MergedArm
 from holdfast.steps.mix.params import Arm, Mix, Source
 from holdfast.steps.reconstruct.params import Reconstruct
 from holdfast.steps.report.params import Report
@@ -23,6 +24,16 @@ NAME = r"^[a-z0-9_]+$"
 FILE_NAME = r"^[A-Za-z0-9_][A-Za-z0-9_.-]*$"
 Name = Annotated[str, Field(pattern=NAME)]
 RESERVED = {"base", "sandbox", "summary", "clean", "filter"}  # as arms they would share files with these
+
+
+def _kind_of_arm(arm: Any) -> str:
+    merged = "merge" in arm if isinstance(arm, dict) else isinstance(arm, MergedArm)
+    return "merged arm" if merged else "trained arm"
+
+
+AnyArm = Annotated[
+    Annotated[Arm, Tag("trained arm")] | Annotated[MergedArm, Tag("merged arm")], Discriminator(_kind_of_arm)
+]
 
 
 class Environments(Section):
@@ -54,14 +65,27 @@ class Params(Section):
     filter: dict[Name, Selection] = Field(description="selections of answers, by name; the report shows `selected`")
     mix: Mix = Field(description="settings of all mixtures")
     sources: dict[Name, Source] = Field({}, description="your own data sets, by name")
-    arms: dict[Name, Arm] = Field(min_length=1, description="training experiments (mixtures to fine-tune on), by name")
+    arms: dict[Name, AnyArm] = Field(
+        min_length=1,
+        description="training experiments (mixtures to fine-tune on, and averages of their models), by name",
+    )
     train: Train = Field(description="how every arm is fine-tuned")
     training_seeds: int = Field(1, ge=1, description="training runs of each arm, each with another seed")
     evaluate: Evaluate = Field(description="the test suites, and how answers to them are sampled")
     report: Report = Field(description="how arms are compared with the base model, and the limits of `holdfast check`")
     sandbox: Sandbox | None = Field(None, description="the small world that is built if its files are named above")
 
+    @property
+    def trained_arms(self) -> dict[str, Arm]:
+        """The arms that have a mixture and are trained."""
+        return {name: arm for name, arm in self.arms.items() if isinstance(arm, Arm)}
+
+    @property
+    def merged_arms(self) -> dict[str, MergedArm]:
+        """The arms that are averages of others."""
+        return {name: arm for name, arm in self.arms.items() if isinstance(arm, MergedArm)}
+
     def training(self, arm: str) -> Train:
         """`train` with the arm's own settings. Raises pydantic's ValidationError where these are not valid."""
         shared = self.train.model_dump(exclude_unset=True)
-        return Train.model_validate(settings_of_arm(shared, self.arms[arm].train))
+        return Train.model_validate(settings_of_arm(shared, self.trained_arms[arm].train))

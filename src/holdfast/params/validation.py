@@ -37,7 +37,7 @@ def validate(path: str = section.PARAMS_FILE) -> Params:
 
 def arm_faults(params: Params, values: Any) -> Iterator[tuple[str, str]]:
     """(key, fault) of each fault in an arm's own training settings: `train` as it holds for the arm is checked."""
-    for name, arm in params.arms.items():
+    for name, arm in params.trained_arms.items():
         settings = settings_of_arm(values["train"], arm.train)
         try:
             Train.model_validate(settings)
@@ -110,7 +110,8 @@ def dotted(location: tuple[int | str, ...], values: Any) -> str:
         inside = (isinstance(values, dict) and part in values) or (isinstance(values, list) and isinstance(part, int))
         if inside:
             values = values[part]
-        if part != "[key]" and (inside or number == len(location) - 1):
+        tag = part == "[key]" or part in ("trained arm", "merged arm")
+        if not tag and (inside or number == len(location) - 1):
             parts.append(str(part))
     return ".".join(parts)
 

@@ -32,8 +32,8 @@ MEASURES = {"general": "general", "domain": "domain"}
 Marks = dict[str, list[bool | None]]
 
 
-def build(root: Path) -> subprocess.CompletedProcess[str]:
-    """Run the step in `root` as the rule does."""
+def build(root: Path, *averages: str) -> subprocess.CompletedProcess[str]:
+    """Run the step in `root` as the rule does; `averages`: arms without a mixture and training of their own."""
     lists = {
         "generations": [f"data/generate/{model}.parquet" for model in MODELS],
         "scores": [f"data/score/{model}.parquet" for model in MODELS],
@@ -41,7 +41,7 @@ def build(root: Path) -> subprocess.CompletedProcess[str]:
         "rejected": ["data/clean/rejected.parquet", "data/filter/selected.rejected.parquet"]
         + [f"data/generate/{model}.rejected.parquet" for model in MODELS]
         + [f"data/mix/{arm}/rejected.parquet" for arm in ARMS],
-        "evaluations": [f"data/evaluate/{arm}.parquet" for arm in ("base", *ARMS)],
+        "evaluations": [f"data/evaluate/{arm}.parquet" for arm in ("base", *ARMS, *averages)],
         "metrics": ["metrics/clean.json", "metrics/filter.json", "metrics/my_own.json"],
         "curves": [f"plots/train/{arm}.csv" for arm in ARMS],
     }
@@ -87,6 +87,35 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
     done = build(root)
     assert done.returncode == 0, done.stderr
     return root
+
+
+def test_an_average_is_a_row_that_says_what_it_is_made_of_and_costs_what_that_costs(
+    built: Path, tmp_path: Path
+) -> None:
+    root = tmp_path / "averaged"
+    shutil.copytree(built, root)
+    shutil.copy(root / "data/evaluate/rehearsed.parquet", root / "data/evaluate/averaged.parquet")
+    params = yaml.safe_load((root / "params.yaml").read_text())
+    params["arms"]["averaged"] = {"merge": {"rehearsed": 0.5, "public": 0.2, "domain_only": 0}}
+    (root / "params.yaml").write_text(yaml.safe_dump(params))
+    done = build(root, "averaged")
+    assert done.returncode == 0, done.stderr
+    summary = json.loads((root / "metrics/summary.json").read_text())
+    arms, words = summary["arms"], "0.2 public + 0.5 rehearsed + 0.3 base"
+    assert set(arms) == {"base", "averaged", *ARMS}
+    assert (arms["averaged"]["average"], "training" in arms["averaged"]) == (words, False)
+    costs = {arm: arms[arm]["cost"] for arm in ("averaged", "public", "rehearsed")}
+    trained = costs["public"]["training_tokens"] + costs["rehearsed"]["training_tokens"]
+    assert (costs["averaged"]["training_tokens"], costs["averaged"]["part_training_tokens"]) == (0, trained)
+    assert trained > 0
+    assert costs["averaged"]["model_calls"] == costs["rehearsed"]["model_calls"] > 0
+    assert costs["averaged"]["token_passes"] == costs["rehearsed"]["token_passes"] + costs["public"]["token_passes"]
+    assert summary["recommendation"]["arm"] == "rehearsed", "as good, and cheaper"
+    page = (root / "report/index.html").read_text()
+    assert f"<td>averaged <small>{words}</small></td>" in page
+    assert f"averaged is {words}: the average of these weights, for which nothing was trained." in page
+    assert f"averaged = {words}: an average of weights." in table(summary)
+    assert "an average of weights" not in table(json.loads((built / "metrics/summary.json").read_text()))
 
 
 def test_the_summary_holds_accuracy_and_n_per_arm(built: Path) -> None:

@@ -1,16 +1,18 @@
 """report: every arm against the base, as one page and metrics/summary.json."""
 
 import argparse
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 import polars as pl
 
+from holdfast.common.averages import BASE, all_shares, in_words
 from holdfast.common.files import read_json, scan_table, write_json, write_text
 from holdfast.common.section import optional, read, value
 from holdfast.common.step import arguments, run
 from holdfast.common.tables import EVALUATIONS, GENERATIONS, SAMPLES, SCORES
-from holdfast.steps.report.cost import Cost, calls_of, cost_of
+from holdfast.steps.report.cost import Cost, calls_of, cost_of, merged_cost
 from holdfast.steps.report.page import render
 from holdfast.steps.report.params import Report
 from holdfast.steps.report.row_counts import count_table, rejected_files
@@ -56,7 +58,18 @@ def costs(args: argparse.Namespace, arms: dict[str, Any]) -> dict[str, Cost]:
         for name in set(used.values())
     }
     tokens = {arm: figures.get("training", {}).get("tokens") for arm, figures in arms.items()}
-    return {arm: cost_of(mixtures.get(arm), tokens[arm], used, calls) for arm in arms if arm != "base"}
+    found = {arm: cost_of(mixtures.get(arm), tokens[arm], used, calls) for arm in arms if arm != BASE}
+    for arm, merge in merges(args.params, arms).items():
+        parts = [part for part in all_shares(merge) if part != BASE]
+        needed = sum(tokens[part] or 0.0 for part in parts)
+        found[arm] = merged_cost([mixtures[part] for part in parts], needed, used, calls)
+    return found
+
+
+def merges(declared: str, arms: Iterable[str]) -> dict[str, dict[str, float]]:
+    """`arms.<name>.merge` of the arms that are averages."""
+    found = {arm: optional(declared, f"arms.{arm}.merge") for arm in arms if arm != BASE}
+    return {arm: merge for arm, merge in found.items() if merge}
 
 
 def main() -> None:
@@ -75,6 +88,8 @@ def main() -> None:
     rejected = rejected_files(args.rejected)
     for arm, figures in lengths(curves, args.mixtures, domain).items():
         summary["arms"][arm]["training"] = figures | {"settings": own_settings(own[arm])}
+    for arm, merge in merges(args.params, summary["arms"]).items():
+        summary["arms"][arm]["average"] = in_words(merge)
     summary |= advice(summary, runs, measures, costs(args, summary["arms"]), report)
     differ = any("budget" in settings or "config" in settings for settings in own.values())
     length = length_in_words(training_budget(args.params), domain, differ)

@@ -1,6 +1,7 @@
 """What each arm cost: training tokens, and the model calls that its rehearsal rows took."""
 
 from collections.abc import Mapping, Sequence
+from functools import reduce
 from typing import Any, NamedTuple
 
 import polars as pl
@@ -27,11 +28,12 @@ NONE = Calls(0, 0, 0, 0)
 
 
 class Cost(NamedTuple):
-    """Of one arm. Tokens are those of one training run; an arm that is not trained has none."""
+    """Of one arm. Tokens are those of one training run; an arm that is an average has none of its own."""
 
     training_tokens: float
     calls: Calls
-    rehearsal_share: float  # of the mixture's rows
+    rehearsal_share: float  # of the mixture's rows; 0 without a mixture
+    part_training_tokens: float = 0.0  # of an average: those of the arms that it is made of
 
     @property
     def token_passes(self) -> float:
@@ -40,13 +42,14 @@ class Cost(NamedTuple):
         A pass forward takes two operations a parameter and token, training six: Kaplan et al. (2020), arXiv 2001.08361,
         section 2.1. All models count alike, whatever their size.
         """
-        return TRAINED * self.training_tokens + self.calls.tokens
+        return TRAINED * (self.training_tokens + self.part_training_tokens) + self.calls.tokens
 
     def figures(self) -> dict[str, Any]:
         """The entry `cost` in metrics/summary.json."""
         numbers = {name: round(number) for name, number in self.calls._asdict().items()}
         return {
             "training_tokens": round(self.training_tokens),
+            "part_training_tokens": round(self.part_training_tokens),
             "model_calls": sum(round(number) for number in self.calls[:3]),
             **{"call_tokens" if name == "tokens" else name: number for name, number in numbers.items()},
             "token_passes": round(self.token_passes),
@@ -97,13 +100,39 @@ def cost_of(
     `selections`: the selection of each source that draws from one. `calls`: of all rows of each selection. An arm that
     draws half of a selection's rows cost half of its calls.
     """
-    found, rehearsal = NONE, 0
-    sources: Sequence[Mapping[str, Any]] = mixture["sources"] if mixture else []
-    for source in {part["source"] for part in sources} & set(selections):
-        parts = [part for part in sources if part["source"] == source]
+    if mixture is None:
+        return Cost(training_tokens or 0.0, NONE, 0.0)
+    rehearsal = sum(part["train_rows"] for part in mixture["sources"] if part["source"] in selections)
+    found = _calls_behind(drawn_shares(mixture, selections), calls)
+    return Cost(training_tokens or 0.0, found, rehearsal / mixture["train_rows"])
+
+
+def merged_cost(
+    mixtures: Sequence[Mapping[str, Any]],
+    part_training_tokens: float,
+    selections: Mapping[str, str],
+    calls: Mapping[str, Calls],
+) -> Cost:
+    """Of an arm that is an average of trained ones: all that these cost, by their mixtures.
+
+    Of a selection that several of them draw from, the largest part counts: a smaller draw is a subset of it.
+    """
+    drawn = [drawn_shares(mixture, selections) for mixture in mixtures]
+    most = {name: max(one.get(name, 0.0) for one in drawn) for one in drawn for name in one}
+    return Cost(0.0, _calls_behind(most, calls), 0.0, part_training_tokens)
+
+
+def drawn_shares(mixture: Mapping[str, Any], selections: Mapping[str, str]) -> dict[str, float]:
+    """The share of each selection's rows that a mixture draws; several sources may draw from one."""
+    found: dict[str, float] = {}
+    for source in sorted({part["source"] for part in mixture["sources"]} & set(selections)):
+        parts = [part for part in mixture["sources"] if part["source"] == source]
         drawn, available = (sum(part[key] for part in parts) for key in ("asked", "available"))
         if available:
-            found = found.plus(calls[selections[source]].part(min(1.0, drawn / available)))
-        rehearsal += sum(part["train_rows"] for part in parts)
-    share = rehearsal / mixture["train_rows"] if mixture else 0.0
-    return Cost(training_tokens or 0.0, found, share)
+            name = selections[source]
+            found[name] = found.get(name, 0.0) + min(1.0, drawn / available)
+    return found
+
+
+def _calls_behind(drawn: Mapping[str, float], calls: Mapping[str, Calls]) -> Calls:
+    return reduce(Calls.plus, (calls[name].part(share) for name, share in drawn.items()), NONE)

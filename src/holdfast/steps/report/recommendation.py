@@ -171,7 +171,8 @@ def next_steps(ranked: Sequence[Candidate], report: Report) -> list[str]:
         kept, learned = max(keep, key=lambda o: o.domain or 0.0), max(learn, key=lambda o: o.general or 0.0)
         return [
             f"{kept.name} keeps general accuracy and learns too little, {learned.name} learns the domain and forgets"
-            " too much: try what lies between (a share of rehearsal: `holdfast tune`; or the mean of their weights)"
+            " too much: try what lies between (a share of rehearsal: `holdfast tune`; or the mean of"
+            f" their weights: arms.<name>.merge: {{{kept.name}: 0.5, {learned.name}: 0.5}})"
         ]
     return [*([] if keep else _keep_more(ranked)), *([] if learn else _learn_more(ranked))]
 
@@ -204,7 +205,7 @@ def _keep_more(ranked: Sequence[Candidate]) -> list[str]:
     steps.append("a lower learning rate, or fewer passes over the domain rows (arms.<name>.train)")
     return [
         ": ".join(steps[:2]) + (f"; {steps[2]}" if len(steps) > 2 else ""),
-        "Or average an arm's weights with the base's",
+        f"Or average an arm's weights with the base's (arms.<name>.merge: {{{most.name}: 0.5}})",
     ]
 
 

@@ -86,7 +86,14 @@ def frontier(page: Page) -> Figures | None:
         "text": frontier_in_words(found, page.report.confidence),
         "recommendation": page.summary["recommendation"],
         "costs": {name: figures["cost"] for name, figures in arms.items()},
+        "averages": averages(page),
     }
+
+
+def averages(page: Page) -> dict[str, str]:
+    """What the arms are made of that are averages of others."""
+    arms = page.summary["arms"]
+    return {name: arms[name]["average"] for name in page.arms if "average" in arms[name]}
 
 
 def compared_with(page: Page) -> list[str]:
@@ -127,7 +134,7 @@ def steps_of(tables: list[TableCount]) -> list[dict[str, str]]:
 def row_counts(page: Page) -> Figures:
     """The tables, and the rows of each step."""
     steps = steps_of(page.tables)
-    trained = {"step": "train", "rows": counted(len(page.runs) - 1, "model"), "lost": ""}
+    trained = {"step": "train", "rows": counted(len(page.curves), "model"), "lost": ""}
     return {"steps": [*steps[:-1], trained, steps[-1]], "tables": page.tables}
 
 
@@ -192,6 +199,7 @@ def training(page: Page) -> Figures | None:
         "curves": page.curves,
         "arms": [figures | {"name": arm} for arm, figures in found.items()],
         "warning": warning(found),
+        "averages": averages(page),
         "some_differ": any(figures["settings"] for figures in found.values()),
     }
 

@@ -1,0 +1,1 @@
+"""merge: an arm that is the average of trained arms and the base model."""

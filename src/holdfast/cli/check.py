@@ -25,9 +25,14 @@ def command(subparsers: Any) -> None:
     parser.set_defaults(run=check)
 
 
+def report_settings() -> Report:
+    """`report` of params.yaml, with the limits."""
+    return read("report", "report", Report) if "report" in load() else Report()
+
+
 def check(arguments: argparse.Namespace) -> int:
     """Print every limit of the arms, met or not. Returns the exit status: 1 if a limit is not met."""
-    report = read("report", "report", Report) if "report" in load() else Report()
+    report = report_settings()
     summary = read_json(SUMMARY)
     trained = [name for name in summary["arms"] if name != "base"]
     for key in ("confidence", "reference", "average"):

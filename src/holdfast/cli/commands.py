@@ -17,6 +17,7 @@ COMMANDS = {  # name: function that adds it to the parser
     "sample": "holdfast.cli.sample:command",
     "prefix": "holdfast.cli.prefix:command",
     "journal": "holdfast.cli.journal:command",
+    "tune": "holdfast.cli.tune:command",
     "check": "holdfast.cli.check:command",
     "summary": "holdfast.cli.summary:command",
     "publish": "holdfast.cli.publish:command",

@@ -10,18 +10,16 @@ import re
 import shlex
 import shutil
 import subprocess
-import sys
 import time
 from pathlib import Path
 from typing import Any, NamedTuple
-
-import yaml
 
 from holdfast.build import staleness
 from holdfast.build.ownership import Build
 from holdfast.build.plan import chain_order
 from holdfast.build.stages import Stage, downstream, makers
 from holdfast.cli.pilot_text import pilot_page, print_pilot
+from holdfast.cli.workspace import build, copy_fingerprints, link_all, write_params
 from holdfast.common import section
 from holdfast.common.errors import UserError
 from holdfast.common.files import write_text
@@ -31,7 +29,6 @@ from holdfast.params.validation import validate
 
 ROWS = 200
 STEPS = ("seed", "reconstruct", "clean", "generate", "score", "filter", "filter.judge_statistics")
-JOURNAL, FINGERPRINTS = Path(".holdfast/journal"), Path(".holdfast/fingerprints.json")
 PAGE = FOLDER / "pilot.html"
 
 
@@ -65,7 +62,7 @@ def main(arguments: argparse.Namespace) -> None:
     read = {dep for name in mine for dep in stages[name]["deps"] if maker.get(dep) not in {*mine, *shards}}
     due = downstream(stages, changes)
     build_first(sorted(dep for dep in read if maker.get(dep) in due))
-    build = Build("holdfast pilot")
+    running = Build("holdfast pilot")
     try:
         prepare(sorted(read), min(arguments.rows, params.seed.samples))
         jobs = [job_of(name, stages[name]) for name in mine]
@@ -73,7 +70,7 @@ def main(arguments: argparse.Namespace) -> None:
             run(job, f"[{number}/{len(jobs)}]")
     finally:
         copy_fingerprints(FOLDER, Path())
-        build.end()
+        running.end()
     os.chdir(FOLDER)
     write_text(pilot_page(params), PAGE.name)
     print_pilot(params, PAGE.name)
@@ -91,7 +88,7 @@ def build_first(paths: list[str]) -> None:
     if not paths:
         return
     print(f"pilot: building what it reads first: {', '.join(paths)}", flush=True)
-    if subprocess.run([sys.executable, "-m", "snakemake", "--quiet", "rules", "--", *paths]).returncode:
+    if build(paths, Path(), "--quiet", "rules"):
         raise UserError("the pilot was not started, because what it reads could not be built")
 
 
@@ -104,31 +101,9 @@ def prepare(read: list[str], rows: int) -> None:
     values["models"] = {
         name: {k: v for k, v in model.items() if k != "shards"} for name, model in values["models"].items()
     }
-    FOLDER.mkdir(parents=True, exist_ok=True)
-    write_text(yaml.safe_dump(values, sort_keys=False, allow_unicode=True), str(FOLDER / section.PARAMS_FILE))
-    JOURNAL.mkdir(parents=True, exist_ok=True)
-    for path in [*read, str(JOURNAL)]:
-        link(path)
+    write_params(values, FOLDER)
+    link_all(read, FOLDER)
     copy_fingerprints(Path(), FOLDER)
-
-
-def copy_fingerprints(source: Path, target: Path) -> None:
-    """Copy the hashes of the models' files, which take minutes for a large model, and which no link can share."""
-    if (source / FINGERPRINTS).exists():
-        shutil.copyfile(source / FINGERPRINTS, target / FINGERPRINTS)
-
-
-def link(path: str) -> None:
-    """Link a file or folder of the checkout at the same place in the pilot's folder."""
-    target = FOLDER / path
-    if os.path.isabs(path) or not os.path.lexists(path):
-        return
-    if not os.path.normpath(target).startswith(f"{FOLDER}{os.sep}"):
-        raise UserError(f"{path}: a pilot cannot read files outside the project; use an absolute path in params.yaml")
-    target.parent.mkdir(parents=True, exist_ok=True)
-    if target.is_symlink():
-        target.unlink()
-    target.symlink_to(os.path.abspath(path))
 
 
 def job_of(name: str, stage: Stage) -> Job:

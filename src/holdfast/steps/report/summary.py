@@ -1,5 +1,6 @@
 """`metrics/summary.json`: every arm's accuracies, its changes against the base and the reference arm, and verdicts."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import polars as pl
@@ -120,6 +121,15 @@ def summarise(runs: dict[str, pl.DataFrame], measures: dict[str, str], report: R
     return head | {"arms": found}
 
 
+def confidence_of(
+    table: pl.DataFrame, by_arm: Mapping[str, list[str]], arm: str, limit: Limit, report: Report
+) -> float:
+    """The one-sided confidence with which the arm keeps the limit. `table`, `by_arm`: `side_by_side`, `runs_of`."""
+    rows = table.filter(pl.col("ability") == limit.ability)
+    paired = pairs(by_arm[limit.other], by_arm[arm])
+    return confidence_above([change_ranges(part, paired) for part in parts(rows, report.average)], limit.least)
+
+
 def advice(
     summary: dict[str, Any],
     runs: dict[str, pl.DataFrame],
@@ -141,14 +151,8 @@ def advice(
     }
     tested = differences(table, {arm: by_arm[arm] for arm in arms}, abilities, report)
     candidates = [candidate(arm, figures, report) for arm, figures in arms.items()]
-
-    def confidence(arm: str, limit: Limit) -> float:
-        rows = table.filter(pl.col("ability") == limit.ability)
-        paired = pairs(by_arm[limit.other], by_arm[arm])
-        return confidence_above([change_ranges(part, paired) for part in parts(rows, report.average)], limit.least)
-
     sure = {
-        one.name: min(confidence(one.name, limit) for limit in limits(one.name, report))
+        one.name: min(confidence_of(table, by_arm, one.name, limit, report) for limit in limits(one.name, report))
         for one in candidates
         if one.met and one.outcomes
     }

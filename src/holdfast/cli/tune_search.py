@@ -8,6 +8,7 @@ from holdfast.steps.mix.params import Arm
 
 REHEARSAL = "rehearsal"  # the name of the source
 DIGITS = 6  # of a share
+NEARLY = 2e-6  # two shares that are as near as this are one
 
 Values = dict[str, Any]  # an arm as params.yaml has it
 
@@ -24,8 +25,8 @@ class Found(NamedTuple):
 
 def grid(greatest: float, precision: float) -> list[float]:
     """The shares that may be tried: 0, `precision`, twice that …, and the greatest."""
-    steps = max(1, math.ceil(greatest / precision - 1e-9))
-    return [round(step * precision, DIGITS) for step in range(steps)] + [greatest]
+    inner = (round(step * precision, DIGITS) for step in range(1, math.ceil(greatest / precision)))
+    return [0.0, *(share for share in inner if share < greatest - NEARLY), greatest]
 
 
 def most_tried(shares: Sequence[float]) -> int:

@@ -51,10 +51,12 @@ def limits_in_words(report: Report) -> str:
 
 def cost(bound: Bound, params: Params, report: Report, least: str | None) -> list[str]:
     """What the search may cost, by the runs of the arm. `least`: the arm with the least share, if it is built."""
+    least_arm = f" ({least}, built)" if least else ""
+    to_train = f"at most {counted(bound.arms, 'arm')} to train" if bound.arms else "no arm to train"
     lines = [
         f"The least share of rehearsal with which {bound.arm} keeps {limits_in_words(report)} (report.limits):",
-        f"between {bound.least:g}{f' ({least}, built)' if least else ''} and {bound.greatest:g} ({bound.arm}, built), to"
-        f" {bound.precision:g}; {f'at most {counted(bound.arms, "arm")} to train' if bound.arms else 'none to train'}",
+        f"between {bound.least:g}{least_arm} and {bound.greatest:g} ({bound.arm}, built), to {bound.precision:g};"
+        f" {to_train}",
     ]
     if not bound.arms:
         return lines
@@ -149,10 +151,10 @@ def result(
 def table(trials: Sequence[Trial], report: Report) -> list[str]:
     """One line for each share: its changes against the base with their intervals, and the limits that it misses."""
     confidence = f"{report.confidence * 100:g} %"
-    rows = [("share", "arm", f"general, points [{confidence}]", f"domain, points [{confidence}]", "limits")]
+    rows = [["share", "arm", f"general, points [{confidence}]", f"domain, points [{confidence}]", "limits"]]
     for trial in trials:
         cells = [cell(trial.figures["against"]["base"].get(ability)) for ability in ("general", "domain")]
-        rows.append((f"{trial.share:g}", trial.name, *cells, "kept" if trial.keeps else f"misses {missed(trial)}"))
+        rows.append([f"{trial.share:g}", trial.name, *cells, "kept" if trial.keeps else f"misses {missed(trial)}"])
     widths = [max(len(row[column]) for row in rows) for column in range(4)]
     return ["  ".join([*map(str.ljust, row[:4], widths), row[4]]) for row in rows]
 

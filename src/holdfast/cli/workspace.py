@@ -1,4 +1,4 @@
-"""Workspaces in `.holdfast`: folders in which steps run beside the checkout, on its files, its journal and DVC's cache."""
+"""Workspaces in `.holdfast`: folders in which steps run beside the checkout, on its files, journal and DVC cache."""
 
 import os
 import shutil

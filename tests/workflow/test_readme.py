@@ -53,6 +53,7 @@ NEEDS: dict[str, tuple[dict[str, str], list[str], list[str]]] = {
         {"--base ./models/my-model --domain my-data.csv": "--help"}, [], []
     ),
     "holdfast pilot": ({"pilot": "pilot --help"}, [], []),  # the toy chain has no models: tests/cli/test_pilot.py
+    "holdfast tune": ({"tune": "tune --help"}, [], []),  # tests/workflow/test_tune.py
     "holdfast check": ({}, [], []),
     "holdfast publish rehearsed me/my-set": (  # tests/cli/test_publish.py
         {"rehearsed me/my-set": "--help"}, [], []
@@ -89,7 +90,7 @@ NEEDS: dict[str, tuple[dict[str, str], list[str], list[str]]] = {
 }  # fmt: skip
 # Inline commands, in the order in which they can be run after those of the console blocks
 INLINE = [
-    "make env", "dvc repro", "holdfast prefix MODEL", "holdfast pilot", "snakemake --profile profiles/gpu",
+    "make env", "dvc repro", "holdfast prefix MODEL", "holdfast pilot", "holdfast tune", "snakemake --profile profiles/gpu",
     "HF_HUB_OFFLINE=0 TRANSFORMERS_OFFLINE=0 snakemake", "dvc pull",
     "dvc import <repository> data/mix/rehearsed/train.jsonl", "dvc update",
 ]  # fmt: skip

@@ -132,6 +132,16 @@ def test_the_cheapest_arm_that_keeps_every_limit_is_recommended() -> None:
     assert found["text"][-1] == "cheapest is cheaper, but general_loss is missed (\N{MINUS SIGN}20.0 points)"
 
 
+def test_a_smaller_share_is_suggested_until_there_are_several() -> None:
+    forgets, keeps = arm("x", -0.2, 0.9), arm("y", 0.0, 0.9, 2, share=0.83)
+    found = recommend([forgets, keeps], {"y": 0.98}, REPORT)
+    assert found["next"] == found["text"][-1:]
+    assert "`holdfast tune y` finds the least" in found["next"][0]
+    found = recommend([forgets, keeps, arm("z", -0.2, 0.9, share=0.4)], {"y": 0.98}, REPORT)
+    assert found["next"] == []
+    assert "tune" not in " ".join(found["text"])
+
+
 @pytest.mark.parametrize(
     ("tried", "said"),
     [

@@ -95,7 +95,7 @@ def recommend(candidates: Sequence[Candidate], confidences: Mapping[str, float],
     295-300). An arm that is picked among several is less sure than one that was named before: `confidence_of_choice`
     divides the risk by Bonferroni.
 
-    `arm`: None where no arm meets them; `next` then says what to try. `text`: all of it as sentences.
+    `arm`: None where no arm meets them. `next`: what to try. `text`: all of it as sentences.
     """
     if not any(one.outcomes for one in candidates):
         text = ["Nothing is recommended, because report.limits sets no limit"]
@@ -110,18 +110,28 @@ def recommend(candidates: Sequence[Candidate], confidences: Mapping[str, float],
     best = good[0]
     sure = confidences[best.name]
     of_choice = max(0.0, 1 - len(candidates) * (1 - sure))
+    steps = _cheaper(best, candidates)
     return {
         "arm": best.name,
         "confidence": sure,
         "confidence_of_choice": of_choice,
-        "next": [],
+        "next": steps,
         "text": [
             f"{best.name}: {'the only arm' if len(good) == 1 else f'the cheapest of {len(good)} arms'} that"
             f" keep{'s' if len(good) == 1 else ''} every limit ({', '.join(allowed)})",
             *_sureness(best, sure, of_choice, len(candidates)),
             *[why_not(one) for one in ranked[: ranked.index(best)]],
+            *steps,
         ],
     }
+
+
+def _cheaper(best: Candidate, candidates: Sequence[Candidate]) -> list[str]:
+    """What to try after an arm that meets every limit, unless several shares of rehearsal have been tried."""
+    shares = {round(one.rehearsal_share, 2) for one in candidates} - {0.0}
+    if not 0 < best.rehearsal_share < 1 or len(shares) > 1:
+        return []
+    return [f"A smaller share of rehearsal may keep them too: `holdfast tune {best.name}` finds the least that does"]
 
 
 def _sureness(best: Candidate, sure: float, of_choice: float, tried: int) -> list[str]:

@@ -90,8 +90,8 @@ NEEDS: dict[str, tuple[dict[str, str], list[str], list[str]]] = {
 }  # fmt: skip
 # Inline commands, in the order in which they can be run after those of the console blocks
 INLINE = [
-    "make env", "dvc repro", "holdfast prefix MODEL", "holdfast pilot", "holdfast tune", "snakemake --profile profiles/gpu",
-    "HF_HUB_OFFLINE=0 TRANSFORMERS_OFFLINE=0 snakemake", "dvc pull",
+    "make env", "dvc repro", "holdfast prefix MODEL", "holdfast pilot", "holdfast tune",
+    "snakemake --profile profiles/gpu", "HF_HUB_OFFLINE=0 TRANSFORMERS_OFFLINE=0 snakemake", "dvc pull",
     "dvc import <repository> data/mix/rehearsed/train.jsonl", "dvc update",
 ]  # fmt: skip
 CHECK = """

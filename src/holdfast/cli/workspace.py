@@ -4,16 +4,21 @@ import os
 import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import yaml
 
+from holdfast.build.owner import Owner
+from holdfast.build.ownership import BUILD_LOCK
 from holdfast.build.versions import Versions
 from holdfast.common import section
 from holdfast.common.errors import UserError
 from holdfast.common.files import write_text
+from holdfast.common.locks import open_lock, try_lock
 from holdfast.common.processes import end_with_parent
 
 JOURNAL, FINGERPRINTS = Path(".holdfast/journal"), Path(".holdfast/fingerprints.json")
@@ -98,6 +103,7 @@ def build(targets: Iterable[str], folder: Path, *options: str) -> int:
 
     Raises SystemExit(130) on Ctrl-C, once Snakemake has ended.
     """
+    _wait_for_the_last_one(folder)
     source = os.path.abspath(folder / "src")  # `holdfast` finds its code without PYTHONPATH; Snakemake would not
     path = os.pathsep.join(filter(None, [source, os.environ.get("PYTHONPATH")]))
     command = [sys.executable, "-m", "snakemake", *options, "--", *targets]
@@ -108,3 +114,13 @@ def build(targets: Iterable[str], folder: Path, *options: str) -> int:
     except KeyboardInterrupt:  # the terminal has sent it to Snakemake too
         process.wait()
         raise SystemExit(130) from None
+
+
+def _wait_for_the_last_one(folder: Path) -> None:
+    """Wait until no build runs there: one whose parent was killed takes a moment to stop its jobs."""
+    (folder / BUILD_LOCK).parent.mkdir(exist_ok=True)
+    with suppress(OSError), open_lock(folder / BUILD_LOCK) as file:  # without locks Snakemake looks for other signs
+        if not try_lock(file):
+            print(f"waiting until another build in {folder} ends: {Owner.read(file.read())} …", flush=True)
+            while not try_lock(file):
+                time.sleep(0.2)

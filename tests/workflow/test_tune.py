@@ -159,8 +159,8 @@ def test_a_search_is_killed_resumed_and_used(project: Project) -> None:
     refused = project.run("holdfast", "tune", status=1)
     assert "base and rehearsed is not up to date" in refused
     assert "snakemake --cores all" in refused
-    project.run("snakemake", "--quiet", "all", "--", *(f"data/evaluate/{a}.parquet" for a in ("base", "rehearsed")))
-    project.run("snakemake", "--quiet", "all", "--", "data/evaluate/domain_only.parquet")
+    built = [f"data/evaluate/{arm}.parquet" for arm in ("base", "domain_only", "rehearsed")]
+    project.run("snakemake", "--quiet", "all", "--", *built)
     assert len(project.ran()) == 5
     before = project.state()
     search = ("holdfast", "tune", "--precision", "0.1")

@@ -14,6 +14,7 @@ include: "rules/clean.smk"
 include: "rules/generate.smk"
 include: "rules/score.smk"
 include: "rules/filter.smk"
+include: "rules/preferences.smk"
 include: "rules/sandbox_truth.smk"
 include: "rules/mix.smk"
 include: "rules/recipe.smk"
@@ -29,11 +30,12 @@ localrules:
 
 
 rule all:
-    """Datasets, models, evaluations and the report."""
+    """Datasets, models, evaluations, the report, and the preference pairs that params.yaml asks for."""
     default_target: True
     input:
         "report/index.html",
         "metrics/summary.json",
+        expand("data/preferences/{selection}.jsonl", selection=paired()),
 
 
 rule dataset:

@@ -93,6 +93,16 @@ def test_the_shipped_file_is_valid() -> None:
             "policy: lacks outputs_may_train, which policy.require asks of all",
         ),
         (
+            "mix: {}",
+            "mix: {}\npreferences: {selections: [selectd]}",
+            "preferences.selections: selectd is not defined in filter; did you mean selected?",
+        ),
+        (
+            "selected: {aggregate: mean, exclude_self: true} # no judge scores its own answers",
+            "selected: {judges: []}\npreferences: {selections: [selected]}",
+            "preferences.selections: selected has judges: [], so its answers have no scores",
+        ),
+        (
             "inference: inference",
             "inference: inferrence",
             "environments: there is no package list envs/inferrence.txt; did you mean inference?",

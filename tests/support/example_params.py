@@ -62,6 +62,7 @@ def full() -> dict[str, Any]:
                                 "min_judges": LEFT_OUT},
                    "own": {"models": ["base"], "judges": ["base"], "min_score": LEFT_OUT, "max_chars": 9000,
                            "same_language": False, "min_judges": LEFT_OUT, "exclude_self": False}},
+        "preferences": {"selections": ["selected"], "min_margin": 0.1},
         "mix": {"size_from": "rehearsal", "validation": 0.1, "max_bad_share": 0.2, "too_long": "truncate"},
         "sources": {"domain": source | {"path": "data/sandbox/domain_train.jsonl"},
                     "rehearsal": source | {"path": LEFT_OUT, "selection": "own", "columns": LEFT_OUT}},

@@ -25,10 +25,11 @@ HARNESS = {"kind": "lm_eval", "tasks": ["gsm8k"]}  # without a suite of the harn
 
 @cache
 def jobs_with_every_rule() -> list[Job]:
-    """The jobs of the shipped params.yaml, the sandbox, with a suite of the harness and an average added."""
+    """The jobs of the shipped params.yaml, the sandbox, with a harness suite, preferences and an average added."""
     params = yaml.safe_load((ROOT / "params.yaml").read_text())
     params["evaluate"]["suites"]["harness"] = HARNESS
     params["arms"]["averaged"] = AVERAGE
+    params["preferences"] = {"selections": ["selected"]}
     here = Path.cwd()
     with tempfile.TemporaryDirectory() as folder:
         for name in ("Snakefile", "rules", "src", "envs", "data", "profiles"):

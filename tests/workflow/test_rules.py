@@ -140,6 +140,18 @@ def test_an_arm_s_own_training_settings_concern_its_training_only(project: Path)
     assert longer == {"arm_recipe-rehearsed", "mix-rehearsed", "report"}, "rows that are too long are rejected"
 
 
+def test_pairs_are_made_where_asked_for_and_concern_nothing_else(project: Path) -> None:
+    before, now = stages(SHIPPED), stages(SHIPPED | {"preferences": {"selections": ["selected"]}})
+    assert set(now) - set(before) == {"pairs-selected"}
+    assert stale(before, {name: now[name] for name in before}) == set()
+    wider = stages(SHIPPED | {"preferences": {"selections": ["selected"], "min_margin": 1.0}})
+    assert stale(now, wider) == {"pairs-selected"}
+    Path("params.yaml").write_text(yaml.safe_dump(SHIPPED))
+    words = [sys.executable, "-m", "snakemake", "--dry-run", "--cores", "1", "preferences"]
+    done = subprocess.run(words, env=os.environ | {LISTING: "1"}, capture_output=True, text=True)
+    assert "add `preferences: {selections: [selected]}`" in done.stdout + done.stderr
+
+
 def test_a_model_is_read_whole_if_what_it_answers_by_is_declared(project: Path) -> None:
     priced = {"path": "m", "engine_args": {"dtype": "float32"}, "rates": {"output_per_million_tokens": 3.0}}
     Path("params.yaml").write_text(yaml.safe_dump({"models": {"m": priced}}))

@@ -31,6 +31,7 @@ CHAIN = (
     "generate",
     "score",
     "filter",
+    "preferences",
     "mix",
     "train",
     "merge",

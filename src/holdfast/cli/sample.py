@@ -29,6 +29,9 @@ STEPS = {
     "generate": Step("data/generate/*.parquet", ("instruction_id", "model", "sample", "finish_reason", "response")),
     "score": Step("data/score/*.parquet", ("instruction_id", "judge", "score", "status", "raw")),
     "filter": Step("data/filter/*.parquet", ("instruction_id", "model", "score", "instruction", "response")),
+    "preferences": Step(
+        "data/preferences/*.parquet", ("instruction_id", "margin", "model_chosen", "prompt", "chosen", "rejected")
+    ),
     "mix": Step("data/mix/*/*.parquet", ("source", "row_id", "model", "tokens", "messages")),
     "evaluate": Step("data/evaluate/*.parquet", ("suite", "item_id", "correct", "prompt", "expected", "answer")),
 }

@@ -33,6 +33,11 @@ def cross_faults(params: Params) -> Iterator[str]:
     for name, selection in params.filter.items():
         yield from undefined(f"filter.{name}.models", selection.models or [], params.generate.models, "generate.models")
         yield from undefined(f"filter.{name}.judges", selection.judges or [], params.score.judges, "score.judges")
+    paired = params.preferences.selections if params.preferences else []
+    yield from undefined("preferences.selections", paired, params.filter, "filter")
+    for name in paired:
+        if name in params.filter and params.filter[name].judges == []:
+            yield f"preferences.selections: {name} has judges: [], so its answers have no scores; name one with judges"
     small = params.sandbox.models if params.sandbox else {}
     for name, model in params.models.items():
         if model.engine != "openai" and model.path.startswith(SANDBOX_MODELS):

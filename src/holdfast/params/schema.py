@@ -14,6 +14,7 @@ from holdfast.steps.filter.params import Selection
 from holdfast.steps.generate.params import Generate
 from holdfast.steps.merge.params import MergedArm
 from holdfast.steps.mix.params import Arm, Mix, Source
+from holdfast.steps.preferences.params import Preferences
 from holdfast.steps.reconstruct.params import Reconstruct
 from holdfast.steps.report.params import Report
 from holdfast.steps.score.params import Score
@@ -63,6 +64,9 @@ class Params(Section):
     generate: Generate = Field(description="the committee, and how it answers")
     score: Score = Field(description="the judges, and how they score answers")
     filter: dict[Name, Selection] = Field(description="selections of answers, by name; the report shows `selected`")
+    preferences: Preferences | None = Field(
+        None, description="pairs of a preferred and a rejected answer, for DPO; without this section none are written"
+    )
     mix: Mix = Field(description="settings of all mixtures")
     sources: dict[Name, Source] = Field({}, description="your own data sets, by name")
     arms: dict[Name, AnyArm] = Field(

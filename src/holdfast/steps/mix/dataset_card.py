@@ -4,6 +4,8 @@ from typing import Any
 
 import yaml
 
+from holdfast.common.cards import licence_keys, size_category, table
+
 
 def card(summary: dict[str, Any], settings: dict[str, Any], checksums: dict[str, str], inputs: dict[str, str]) -> str:
     """Markdown with a YAML head. `summary` is what the mix step writes as summary.json; `settings` are its parameters.
@@ -13,10 +15,10 @@ def card(summary: dict[str, Any], settings: dict[str, Any], checksums: dict[str,
     name, rows = summary["arm"], summary["train_rows"]
     licences = sorted({licence for s in summary["sources"] for licence in s["licences"]})
     head: dict[str, Any] = {
-        **_licence(licences),
+        **licence_keys(licences),
         "pretty_name": f"Holdfast mixture {name}",
         "task_categories": ["text-generation"],
-        "size_categories": [_size_category(rows)],
+        "size_categories": [size_category(rows)],
         "tags": ["holdfast", "rehearsal", "conversational"],
         "configs": [{"config_name": "default", "data_files": _data_files(summary)}],
     }
@@ -44,33 +46,9 @@ def card(summary: dict[str, Any], settings: dict[str, Any], checksums: dict[str,
     )
 
 
-def _licence(licences: list[str]) -> dict[str, str]:
-    if len(licences) == 1 and " " not in licences[0]:
-        return {"license": licences[0].lower()}
-    return {"license": "other", "license_name": " and ".join(licences) or "not stated"}
-
-
-def _size_category(rows: int) -> str:
-    steps = [
-        (1_000, "n<1K"),
-        (10_000, "1K<n<10K"),
-        (100_000, "10K<n<100K"),
-        (1_000_000, "100K<n<1M"),
-        (10_000_000, "1M<n<10M"),
-    ]
-    return next((name for bound, name in steps if rows < bound), "10M<n<100M")
-
-
 def _data_files(summary: dict[str, Any]) -> list[dict[str, str]]:
     splits = [("train", "train.parquet"), ("validation", "val.parquet")]
     return [{"split": split, "path": path} for split, path in splits[: 2 if summary["val_rows"] else 1]]
-
-
-def _table(header: list[str], rows: list[list[Any]]) -> str:
-    lines = [header, ["---"] * len(header), *rows]
-    return "\n".join(
-        "| " + " | ".join(f"{cell:,}" if isinstance(cell, int) else str(cell) for cell in line) + " |" for line in lines
-    )
 
 
 def _sources(summary: dict[str, Any]) -> str:
@@ -93,7 +71,7 @@ def _sources(summary: dict[str, Any]) -> str:
         ]
         for s in summary["sources"]
     ]
-    return f"Shares are asked for by {summary['unit']}, before the validation rows are set aside.\n\n" + _table(
+    return f"Shares are asked for by {summary['unit']}, before the validation rows are set aside.\n\n" + table(
         header, rows
     )
 
@@ -106,7 +84,7 @@ def _rejected(summary: dict[str, Any]) -> str:
     ]
     if not rows:
         return "Nothing."
-    return "Each row is in `rejected.parquet` with its place and reason.\n\n" + _table(
+    return "Each row is in `rejected.parquet` with its place and reason.\n\n" + table(
         ["source", "reason", "rows"], rows
     )
 
@@ -119,7 +97,7 @@ def _contamination(summary: dict[str, Any]) -> str:
     text = "Rows in which a turn of the user holds an item of a suite or benchmark; `contamination.parquet` lists them."
     if kept:
         text = f"**Rows marked `reported` are in the mixture: results on these suites will be too high.** {text}"
-    return f"{text}\n\n" + _table(["source", "suite", "action", "rows"], rows)
+    return f"{text}\n\n" + table(["source", "suite", "action", "rows"], rows)
 
 
 def _lineage(summary: dict[str, Any], inputs: dict[str, str]) -> str:
@@ -127,7 +105,7 @@ def _lineage(summary: dict[str, Any], inputs: dict[str, str]) -> str:
     text = "\n".join(f"- `{file}` (sha256 `{digest}`)" for file, digest in sorted(inputs.items()))
     if models:
         text += "\n\nRehearsal answers were chosen from these models' candidates; `row_id` is the candidate's id.\n\n"
-        text += _table(["source", "model", "rows"], models)
+        text += table(["source", "model", "rows"], models)
     return text
 
 

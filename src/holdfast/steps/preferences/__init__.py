@@ -1,0 +1,1 @@
+"""preferences: pairs of a preferred and a rejected answer, for preference training such as DPO."""

@@ -93,6 +93,11 @@ def test_the_shipped_file_is_valid() -> None:
             "policy: lacks outputs_may_train, which policy.require asks of all",
         ),
         (
+            "  domain:\n    path",
+            "  domain:\n    clusters: 9\n    path",
+            "sources.domain: clusters has no effect without draw: balanced",
+        ),
+        (
             "mix: {}",
             "mix: {}\npreferences: {selections: [selectd]}",
             "preferences.selections: selectd is not defined in filter; did you mean selected?",

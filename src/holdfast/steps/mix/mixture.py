@@ -1,7 +1,8 @@
 """From the rows of an arm's sources to its mixture: remove duplicates, allocate sizes by share, draw, split, shuffle.
 
-Rows are drawn in the order of a hash of seed and row. So a smaller draw is a subset of a larger one (arms at several
-ratios share rows), and neither row order nor the other sources matter.
+Rows are drawn in the order of a hash of seed and row; of a source with clusters in turn from each, and within a cluster
+in this order. So a smaller draw is a subset of a larger one (arms at several ratios share rows), and neither row order
+nor the other sources matter.
 """
 
 import math
@@ -100,17 +101,26 @@ def _available(rows: pl.DataFrame, unit: str) -> dict[tuple[str, str | None], in
 
 
 def draw(
-    rows: pl.DataFrame, part: Allocation, unit: str, validation: float, seed: int
+    rows: pl.DataFrame,
+    part: Allocation,
+    unit: str,
+    validation: float,
+    seed: int,
+    clusters: pl.DataFrame | None = None,
 ) -> tuple[pl.DataFrame, pl.DataFrame]:
     """Training and validation rows of `part`, drawn from `rows` (source, slice, row_id, prompt_key, tokens).
 
+    `clusters` (row_id, cluster): each gives as many rows as the others, as far as it has them.
     Rows with the same prompt stay on one side. If it needs more rows than there are, training rows are repeated (column
     `copy`: 0, 1, …).
     """
     pool = rows.filter(pl.col("source") == part.source)
     if part.slice is not None:
         pool = pool.filter(pl.col("slice") == part.slice)
-    pool = _ordered(pool, seed, "draw").with_columns(copy=pl.lit(0, pl.Int64))
+    pool = _ordered(pool, seed, "draw")
+    if clusters is not None:
+        pool = _in_turn(pool, clusters)
+    pool = pool.with_columns(copy=pl.lit(0, pl.Int64))
     drawn = _prefix(pool, part.size, unit)
     held = _held_out(drawn, validation, seed)
     train = drawn.join(held, on="row_id", how="anti", maintain_order="left")
@@ -132,6 +142,13 @@ def _ordered(rows: pl.DataFrame, seed: int, purpose: str, *columns: str) -> pl.D
     columns = columns or ("row_id",)
     keys = [row_seed(seed, purpose, *parts) for parts in rows.select(columns).iter_rows()]
     return rows.with_columns(_key=pl.Series(keys, dtype=pl.Int64)).sort("_key", *columns, "row_id").drop("_key")
+
+
+def _in_turn(rows: pl.DataFrame, clusters: pl.DataFrame) -> pl.DataFrame:
+    """The first row of every cluster, then the second of every one that has it, and so on."""
+    clustered = rows.join(clusters, on="row_id", how="left", maintain_order="left")
+    turns = clustered.with_columns(_turn=pl.int_range(pl.len()).over("cluster"))
+    return turns.sort("_turn", maintain_order=True).drop("_turn", "cluster")
 
 
 def _prefix(rows: pl.DataFrame, size: int, unit: str) -> pl.DataFrame:

@@ -108,6 +108,12 @@ class Source(Section):
     )
     split: str = Field("train", description="split of a `datasets` folder or a JSON file that has several")
     slices: dict[str, float] = Field({}, description="use these slices only, in these relative shares; empty: all rows")
+    draw: Literal["uniform", "balanced"] = Field(
+        "uniform",
+        description="which rows an arm gets that does not use all: any, by a hash of seed and row; balanced: as many of"
+        " each cluster of questions, as far as it has them",
+    )
+    clusters: int = Field(100, ge=2, description="number of clusters of questions, for `draw: balanced`")
     contamination: Literal["reject", "report"] | None = Field(
         None,
         description="rows in which a turn of the user holds an item of a suite or benchmark: reject drops them, report"
@@ -123,6 +129,8 @@ class Source(Section):
             raise ValueError("set either path or selection")
         if any(not 0 < share < float("inf") for share in self.slices.values()):
             raise ValueError("the shares of slices must be above 0; leave a slice out instead")
+        if self.draw == "uniform" and "clusters" in self.model_fields_set:
+            raise ValueError("clusters has no effect without draw: balanced; set it, or remove clusters")
         return self
 
     @property

@@ -7,6 +7,7 @@ sys.path.insert(0, os.path.join(workflow.basedir, "src"))  # for a Snakemake tha
 from holdfast.build import ownership, recorder, staleness, terminal
 from holdfast.build.jobs import LISTING
 from holdfast.common.section import ABSENT, look_up
+from holdfast.params.sweeps import with_sweeps
 
 with terminal.reporting():
     if workflow.is_main_process:
@@ -17,6 +18,9 @@ with terminal.reporting():
         versions = staleness.prepare(config)
     elif ownership.BUILD in os.environ:  # on a node of a cluster, before the outputs of an earlier build are touched
         ownership.check_build("job")
+
+
+config.update(with_sweeps(config))  # from here on an arm of a sweep is like any other
 
 
 onstart:

@@ -12,7 +12,8 @@ def report_keys():
     cost += [
         f"filter.{name}.{key}" for name in sorted(filter(None, selections)) for key in ("models", "samples", "judges")
     ]
-    return ",".join(["base", "report", "evaluate.suites", *present(*length, *cost)])
+    curves = [f"curves.{sweep}" for sweep in sorted(config.get("sweeps", {}))]  # in data/workflow/sweeps.yaml
+    return ",".join(["base", "report", "evaluate.suites", *present(*length, *cost), *curves])
 
 
 rule report:

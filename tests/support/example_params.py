@@ -73,6 +73,8 @@ def full() -> dict[str, Any]:
                  "domain_only": {"sources": {"domain": 1.0}, "budget": 50, "size_from": LEFT_OUT,
                                  "shortage": "repeat", "train": LEFT_OUT},
                  "averaged": {"merge": {"both": 0.5, "domain_only": 0.25}}},
+        "sweeps": {"rate": {"arm": "both", "set": "train.learning_rate", "values": [0.002]},
+                   "share": {"arm": "averaged", "set": "merge.both", "values": [0.25]}},
         "train": {"sequence_len": 200, "budget": {"steps": 5, "epochs": LEFT_OUT, "domain_epochs": LEFT_OUT},
                   "config": LEFT_OUT, "merge": True,
                   "axolotl": {"optimizer": "sgd"}, "gpus": 1, "adapter": "lora", "launcher": "torchrun",

@@ -45,7 +45,10 @@ mistakes. Names that must be defined elsewhere in the file, and settings that ex
 the workflow starts.
 """
 PARAMS = full() | {"environments": {"inference": "inference", "training": "training"}}
-ADDS_JOBS = {"training_seeds": "new runs, report"}  # a change of the number of jobs, not of a job
+ADDS_JOBS = {
+    "training_seeds": "new runs, report",
+    **{f"sweeps.{NAME}.{key}": "new arms, report" for key in ("arm", "set", "values")},
+}  # a change of the number of jobs, not of a job
 
 
 class Key(NamedTuple):

@@ -21,6 +21,7 @@ import yaml
 
 from example_params import EXCLUDED, bare, full, inputs
 from full_params import missing
+from holdfast.build.dvc_file import write_sweeps
 from holdfast.build.jobs import Job, list_jobs
 from holdfast.common.tables import EVALUATIONS
 from holdfast.inference.request import Answer
@@ -150,6 +151,7 @@ def test_every_step_reads_only_what_its_rule_declares(
 ) -> None:
     Path("params.yaml").write_text(yaml.safe_dump(make()))
     validate()
+    write_sweeps(make())
     jobs = in_order(list_jobs())
     for job in jobs:
         run(job, monkeypatch)  # an undeclared key is an AssertionError here

@@ -14,11 +14,13 @@ from typing import Any
 
 from holdfast.build.atomic import replace_text
 from holdfast.build.jobs import Job, list_jobs
+from holdfast.common.arm_file import SWEPT
 from holdfast.common.errors import UserError
 
 DVC_FILE = Path("dvc.yaml")
 CODE = Path("src/holdfast")
 DIGESTS = Path("data/workflow/code.yaml")  # a digest per module that a rule names after `--code`
+SWEEPS = Path(SWEPT)  # the arms of sweeps, which DVC watches like params.yaml; absent without any
 STAMPS = Path(".holdfast/stamps")
 SEEN = Path(".holdfast/graph")  # the fingerprint at which dvc.yaml was last seen to be current
 WORKFLOW = "workflow"  # the stage by which plain `dvc status` and `dvc repro` notice that dvc.yaml may be out of date
@@ -36,7 +38,7 @@ def sources() -> list[Path]:
 def fingerprint() -> str:
     """A hash of everything that dvc.yaml and the code digests depend on, and of both files."""
     digest = hashlib.blake2b(digest_size=16)
-    for path in [*sources(), *sorted(CODE.rglob("*.py")), DVC_FILE, DIGESTS]:
+    for path in [*sources(), *sorted(CODE.rglob("*.py")), DVC_FILE, DIGESTS, SWEEPS]:
         digest.update(f"{path}\0".encode())
         if path.is_file():
             content = path.read_bytes()
@@ -59,6 +61,7 @@ def refresh() -> bool:
 
     before = fingerprint()
     validate()
+    sweeps_changed = write_sweeps(section.load())
     jobs = list_jobs()
     text, digests = HEADER + render(jobs, section.load()), render_digests(jobs)
     changed = not DVC_FILE.is_file() or DVC_FILE.read_text(encoding="utf-8") != text
@@ -67,10 +70,26 @@ def refresh() -> bool:
         replace_text(DVC_FILE, text)
     if digests_changed:
         replace_text(DIGESTS, digests)
-    if not changed and not digests_changed and fingerprint() != before:
+    if not changed and not digests_changed and not sweeps_changed and fingerprint() != before:
         return False  # a file was edited meanwhile: the next call checks again
     replace_text(SEEN, fingerprint())
     return changed
+
+
+def write_sweeps(params: dict[str, Any]) -> bool:
+    """Bring the file of the arms of sweeps up to date; True when its text changed. Without sweeps there is none."""
+    import yaml
+
+    from holdfast.params.sweeps import swept
+
+    found = swept(params)
+    text = yaml.safe_dump(found, sort_keys=False, width=10**6, allow_unicode=True) if found else None
+    before = SWEEPS.read_text(encoding="utf-8") if SWEEPS.is_file() else None
+    if text is not None and text != before:
+        replace_text(SWEEPS, text)
+    elif text is None:
+        SWEEPS.unlink(missing_ok=True)
+    return text != before
 
 
 def stage_name(job: Job) -> str:
@@ -107,7 +126,9 @@ def environment(shell: str) -> str:
 def stages(jobs: Iterable[Job], params: dict[str, Any]) -> dict[str, dict[str, Any]]:
     """DVC's stages by name. Raises UserError, naming the rule, when a rule cannot be made a stage."""
     from holdfast.common import section
+    from holdfast.params.sweeps import swept
 
+    of_sweeps = swept(params)
     result: dict[str, dict[str, Any]] = {}
     for job in sorted(jobs, key=lambda job: (job.rule, job.outputs)):
         name = stage_name(job)
@@ -129,14 +150,18 @@ def stages(jobs: Iterable[Job], params: dict[str, Any]) -> dict[str, dict[str, A
             raise UserError(
                 f"rule {job.rule}: needs the input env=env(NAME) and '--env {{input.env}}' in the shell command"
             )
-        keys = declared(job.shell)
-        for key in keys:
-            if section.look_up(params, key) is section.ABSENT:
+        keys, swept_keys = [], []
+        for key in declared(job.shell):
+            if section.look_up(params, key) is not section.ABSENT:
+                keys.append(key)
+            elif section.look_up(of_sweeps, key) is not section.ABSENT:
+                swept_keys.append(key)
+            else:
                 raise UserError(f"rule {job.rule}: declares {key}, which is not in params.yaml; add it there")
         stage: dict[str, Any] = {"cmd": job.shell}
         stage["deps"] = sorted({path for path in job.inputs if Path(path).parent != STAMPS})
         digests = [{str(DIGESTS): [_digest_key(module) for module in code_modules(job.shell)]}]
-        stage["params"] = keys + digests
+        stage["params"] = keys + [{SWEPT: swept_keys}] * bool(swept_keys) + digests
         stage["outs"] = sorted(job.outputs)
         result[name] = stage
     return result
@@ -146,11 +171,13 @@ def render(jobs: Iterable[Job], params: dict[str, Any]) -> str:
     """The text of dvc.yaml without its first line."""
     import yaml
 
+    from holdfast.params.sweeps import swept
+
     check = {
         "cmd": "envs/in-env core python -m holdfast.build.dvc_file",
         "desc": "regenerates dvc.yaml after a change of rules, parameters or code, and fails if it was out of date",
         "deps": [*map(str, sources()), str(CODE)],
-        "outs": [str(DIGESTS)],
+        "outs": [str(DIGESTS), *([SWEPT] if swept(params) else [])],
     }
     built = stages(jobs, params)
     outs = sorted(out for stage in built.values() for out in stage["outs"])

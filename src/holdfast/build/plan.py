@@ -17,10 +17,13 @@ from holdfast.build.plan_outlook import Outlook
 from holdfast.build.plan_rows import rows_of
 from holdfast.build.plan_text import Machine, Planned, print_plan
 from holdfast.build.stages import Stage, downstream, makers, only_outputs_changed, upstream
+from holdfast.build.versions import params_of
 from holdfast.common import section
+from holdfast.common.arm_file import SWEPT
 from holdfast.common.gpus import all_gpus
 from holdfast.common.run_names import arm_and_seed
 from holdfast.params.schema import Params
+from holdfast.params.sweeps import swept
 from holdfast.params.validation import validate
 
 CHAIN = (
@@ -141,9 +144,13 @@ def reasons(
         return
     if record["cmd"] != stage["cmd"]:
         yield f"command: {shown_difference(record['cmd'], stage['cmd'])}"
-    before = record.get("params", {}).get(section.PARAMS_FILE, {})
-    for key in filter(lambda entry: isinstance(entry, str), stage["params"]):
-        yield from parameter_changes(key, before.get(key, ABSENT), current_value(values, key))
+    of_sweeps = swept(values)
+    for path, keys in params_of(stage).items():
+        if path != str(dvc_file.DIGESTS):
+            before = record.get("params", {}).get(path, {})
+            now = values if path == section.PARAMS_FILE else of_sweeps
+            for key in keys:
+                yield from parameter_changes(key, before.get(key, ABSENT), current_value(now, key))
     hashes = {entry["path"]: entry.get("md5", "") for entry in record.get("deps", [])}
     for change in found:
         if isinstance(change, dict):
@@ -152,7 +159,7 @@ def reasons(
                     yield "code: not recorded"
                 elif path == str(dvc_file.DIGESTS):
                     yield f"code: {', '.join(key.replace('/', '.') for key in state)}"
-                elif path != section.PARAMS_FILE and maker.get(path) not in due:
+                elif path not in (section.PARAMS_FILE, SWEPT) and maker.get(path) not in due:
                     yield f"{path}: {file_change(path, state, hashes.get(path, ''))}"
             for path, state in change.get("changed outs", {}).items():
                 yield f"output {path}: {state}"

@@ -16,6 +16,7 @@ from holdfast.inference.fingerprint import fingerprint
 from holdfast.inference.journal import ROOT
 from holdfast.inference.journal_files import read_chunk, read_tail
 from holdfast.inference.params import Model
+from holdfast.params.sweeps import with_sweeps
 
 
 class ModelAnswers(NamedTuple):
@@ -102,7 +103,7 @@ def asked_models() -> Iterator[tuple[str, Model]]:
         yield name, read("models", f"models.{name}", Model)
     base = read("models", f"models.{value('base', 'base')}", Model)
     yield "base", base.without_template()  # reconstruct
-    for run in run_names(sorted(values.get("arms") or {}), values.get("training_seeds", 1)):
+    for run in run_names(sorted(with_sweeps(values).get("arms") or {}), values.get("training_seeds", 1)):
         yield run, base.trained(f"models/{run}")  # evaluate
 
 

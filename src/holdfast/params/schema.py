@@ -7,6 +7,7 @@ from pydantic import Discriminator, Field, Tag
 from holdfast.common.section import Section
 from holdfast.inference.params import Model
 from holdfast.params.policy import Policy
+from holdfast.params.sweeps import Sweep
 from holdfast.sandbox.params import Sandbox
 from holdfast.steps.clean.params import Clean
 from holdfast.steps.evaluate.params import Evaluate
@@ -73,6 +74,7 @@ class Params(Section):
         min_length=1,
         description="training experiments (mixtures to fine-tune on, and averages of their models), by name",
     )
+    sweeps: dict[Name, Sweep] = Field({}, description="settings of arms in several values, by name")
     train: Train = Field(description="how every arm is fine-tuned")
     training_seeds: int = Field(1, ge=1, description="training runs of each arm, each with another seed")
     evaluate: Evaluate = Field(description="the test suites, and how answers to them are sampled")

@@ -14,24 +14,28 @@ from holdfast.params.cross_checks import cross_faults, nearest, setting_faults
 from holdfast.params.file_checks import file_faults
 from holdfast.params.renamed import new_name
 from holdfast.params.schema import Params
+from holdfast.params.sweep_checks import place, sweep_faults
+from holdfast.params.sweeps import swept, with_sweeps
 from holdfast.params.yaml_versions import yaml_faults
 from holdfast.steps.train.params import Train, settings_of_arm
 
 
 def validate(path: str = section.PARAMS_FILE) -> Params:
     """The checked parameters. Raises UserError with one line per fault: key path, what was found, what was expected."""
-    values = section.load(path)
-    faults = dict(yaml_faults(Path(path), values))
+    written = section.load(path)
+    faults = dict(yaml_faults(Path(path), written))
+    values, of_sweeps = with_sweeps(written), swept(written)
     try:
         params = Params.model_validate(values)
     except ValidationError as error:
         faults |= {key: fault for key, fault in explain(error.errors(), values) if key not in faults}
-        raise UserError("\n".join(f"{path}: {key}: {fault}" for key, fault in faults.items())) from error
-    faults |= dict(arm_faults(params, values))
+        found = [place(f"{key}: {fault}", of_sweeps) for key, fault in faults.items()]
+        raise UserError("\n".join(f"{path}: {fault}" for fault in dict.fromkeys(found))) from error
+    faults |= dict(sweep_faults(written)) | dict(arm_faults(params, values))
     found = [f"{key}: {fault}" for key, fault in faults.items()]
     found += [*cross_faults(params), *setting_faults(params), *file_faults(params)]
     if found:
-        raise UserError("\n".join(f"{path}: {fault}" for fault in found))
+        raise UserError("\n".join(f"{path}: {place(fault, of_sweeps)}" for fault in found))
     return params
 
 

@@ -32,7 +32,7 @@ MEASURES = {"general": "general", "domain": "domain"}
 Marks = dict[str, list[bool | None]]
 
 
-def build(root: Path, *averages: str) -> subprocess.CompletedProcess[str]:
+def build(root: Path, *averages: str, curves: str = "base") -> subprocess.CompletedProcess[str]:
     """Run the step in `root` as the rule does; `averages`: arms without a mixture and training of their own."""
     lists = {
         "generations": [f"data/generate/{model}.parquet" for model in MODELS],
@@ -50,7 +50,7 @@ def build(root: Path, *averages: str) -> subprocess.CompletedProcess[str]:
         "-m",
         "holdfast.steps.report",
         "--params",
-        "base,report,evaluate.suites,train.budget,arms",
+        f"base,report,evaluate.suites,train.budget,arms,{curves}",
     ]
     command += ["--prompts", "data/seed/prompts.parquet", "--samples", "data/reconstruct/samples.parquet"]
     command += ["--instructions", "data/clean/instructions.parquet", "--all-scores", "data/filter/all_scores.parquet"]
@@ -116,6 +116,33 @@ def test_an_average_is_a_row_that_says_what_it_is_made_of_and_costs_what_that_co
     assert f"averaged is {words}: the average of these weights, for which nothing was trained." in page
     assert f"averaged = {words}: an average of weights." in table(summary)
     assert "an average of weights" not in table(json.loads((built / "metrics/summary.json").read_text()))
+
+
+def test_a_sweep_is_drawn_as_a_curve_with_intervals(built: Path, tmp_path: Path) -> None:
+    root = tmp_path / "swept"
+    shutil.copytree(built, root)
+    points = [{"value": 0.83, "arm": "rehearsed"}, {"value": 0, "arm": "domain_only"}, {"value": 0.5, "arm": "public"}]
+    (root / "data/workflow").mkdir()
+    curve = {"arm": "rehearsed", "set": "sources.rehearsal", "points": points}
+    rates = curve | {"set": "train.learning_rate", "points": [{"value": 2e-5, "arm": "public"}]}
+    content = {"arms": {}, "curves": {"share": curve, "rate": rates}}
+    (root / "data/workflow/sweeps.yaml").write_text(yaml.safe_dump(content))
+    done = build(root, curves="curves.share")
+    assert done.returncode == 0, done.stderr
+    assert json.loads((root / "metrics/summary.json").read_text())["sweeps"] == {"share": curve}, (
+        "only what is declared"
+    )
+    done = build(root, curves="curves.share,curves.rate")
+    assert done.returncode == 0, done.stderr
+    page = (root / "report/index.html").read_text()
+    section = page.partition('<h2 id="sweeps">')[2].partition("<h2")[0]
+    assert "Accuracy against sources.rehearsal of rehearsed (sweep share), with 95 % intervals." in section
+    assert len(re.findall(r'<line [^>]*class="whisker even"', section.partition("</svg>")[0])) == 3 + 1, (
+        "and the legend"
+    )
+    rows = re.findall(r"<tr><td>([^<]+)</td><td class=\"left\">(\w+)</td><td>([\d.]+)", section)
+    assert rows[:3] == [("0", "domain_only", "50.0"), ("0.5", "public", "33.4"), ("0.83", "rehearsed", "96.0")]
+    assert 'id="sweeps"' not in (built / "report/index.html").read_text()
 
 
 def test_the_summary_holds_accuracy_and_n_per_arm(built: Path) -> None:

@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 from holdfast.chat.template import load_tokenizer
+from holdfast.common.arm_file import file_of
 from holdfast.common.averages import BASE, all_shares, in_words
 from holdfast.common.errors import UserError
 from holdfast.common.files import replacing
@@ -36,7 +37,7 @@ def folder_of(path: str, revision: str | None) -> Path:
 def main() -> None:
     args = arguments(__doc__, "run", "base", "model", many=("arms",))
     arm, nth = arm_and_seed(args.run)
-    merge = value(args.params, f"arms.{arm}.merge")
+    merge = value(args.params, f"arms.{arm}.merge", file_of(arm))
     shares, loaded = all_shares(merge), pinned_loading(args.params, args.base)
     trained = {arm_and_seed(Path(path).name)[0]: Path(path) for path in sorted(args.arms)}
     folders = {BASE: folder_of(args.base, loaded["revision"])} | trained

@@ -7,6 +7,7 @@ import polars as pl
 
 from holdfast.chat.control_tokens import message_control_tokens
 from holdfast.chat.template import Template, load_tokenizer
+from holdfast.common.arm_file import file_of
 from holdfast.common.files import digest, write_json, write_table, write_text
 from holdfast.common.section import optional, read, value
 from holdfast.common.step import arguments, run
@@ -82,13 +83,13 @@ def clusters_of(rows: pl.DataFrame, sources: dict[str, Source], seed: int) -> di
 
 def sequence_len(declared: str, arm: str) -> int:
     """The arm's training context in tokens."""
-    own = optional(declared, f"arms.{arm}.train.sequence_len")
+    own = optional(declared, f"arms.{arm}.train.sequence_len", None, file_of(arm))
     return value(declared, "train.sequence_len") if own is None else own  # type: ignore[no-any-return]
 
 
 def main() -> None:
     args = arguments(__doc__, "arm", "base", "out", many=("suites", "harness"))
-    arm, mix = read(args.params, f"arms.{args.arm}", Arm), read(args.params, "mix", Mix)
+    arm, mix = read(args.params, f"arms.{args.arm}", Arm, file_of(args.arm)), read(args.params, "mix", Mix)
     seed, limit = value(args.params, "random_seed"), sequence_len(args.params, args.arm)
     size_from, sources = size_source(args.arm, arm, mix), used_sources(args.params, arm)
     compared = compared_with(args.params)

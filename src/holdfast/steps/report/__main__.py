@@ -7,6 +7,7 @@ from typing import Any
 
 import polars as pl
 
+from holdfast.common.arm_file import SWEPT, file_of
 from holdfast.common.averages import BASE, all_shares, in_words
 from holdfast.common.files import read_json, scan_table, write_json, write_text
 from holdfast.common.section import optional, read, value
@@ -34,7 +35,7 @@ def training_budget(declared: str) -> dict[str, float] | None:
 def training_parameters(declared: str, mixtures: list[str]) -> tuple[str, dict[str, Any]]:
     """(name of the domain source, each arm's training settings of its own)."""
     arms = [Path(path).parent.name for path in mixtures]
-    own = {arm: optional(declared, f"arms.{arm}.train", {}) for arm in arms}
+    own = {arm: optional(declared, f"arms.{arm}.train", {}, file_of(arm)) for arm in arms}
     return optional(declared, "mix.size_from", "domain"), own
 
 
@@ -68,8 +69,14 @@ def costs(args: argparse.Namespace, arms: dict[str, Any]) -> dict[str, Cost]:
 
 def merges(declared: str, arms: Iterable[str]) -> dict[str, dict[str, float]]:
     """`arms.<name>.merge` of the arms that are averages."""
-    found = {arm: optional(declared, f"arms.{arm}.merge") for arm in arms if arm != BASE}
+    found = {arm: optional(declared, f"arms.{arm}.merge", None, file_of(arm)) for arm in arms if arm != BASE}
     return {arm: merge for arm, merge in found.items() if merge}
+
+
+def sweep_points(declared: str) -> dict[str, Any]:
+    """Of each declared sweep `arm`, `set` and `points`, by name."""
+    names = [key.removeprefix("curves.") for key in declared.split(",") if key.startswith("curves.")]
+    return {name: value(declared, f"curves.{name}", SWEPT) for name in names}
 
 
 def main() -> None:
@@ -90,6 +97,8 @@ def main() -> None:
         summary["arms"][arm]["training"] = figures | {"settings": own_settings(own[arm])}
     for arm, merge in merges(args.params, summary["arms"]).items():
         summary["arms"][arm]["average"] = in_words(merge)
+    if points := sweep_points(args.params):
+        summary["sweeps"] = points
     summary |= advice(summary, runs, measures, costs(args, summary["arms"]), report)
     differ = any("budget" in settings or "config" in settings for settings in own.values())
     length = length_in_words(training_budget(args.params), domain, differ)

@@ -177,12 +177,21 @@ def change_bars(rows: Sequence[tuple[str, float, float]], title: str, axis: str)
     return _svg(WIDTH, bottom + 24, title, parts)
 
 
-def curves(series: Sequence[tuple[str, Sequence[tuple[float, float]]]], title: str, x_axis: str, y_axis: str) -> str:
-    """Up to three lines of (x, y) points over common axes; a lone point is a dot. The y axis starts at zero."""
+def curves(
+    series: Sequence[tuple[str, Sequence[tuple[float, float]]]],
+    title: str,
+    x_axis: str,
+    y_axis: str,
+    bars: Sequence[Sequence[tuple[float, float, float]]] = (),
+) -> str:
+    """Up to three lines of (x, y) points over common axes; a lone point is a dot. The y axis starts at zero.
+
+    `bars`: of each line intervals (x, low, high), none below zero.
+    """
     left, right, top, bottom = 52.0, WIDTH - 12, 22.0, 190.0
     points = [point for _, line in series for point in line]
     x_low, x_high = min(x for x, _ in points), max(x for x, _ in points)
-    y_high = max([y for _, y in points]) * 1.05 or 1.0
+    y_high = max([*(y for _, y in points), *(high for line in bars for _, _, high in line)]) * 1.05 or 1.0
 
     def place(point: tuple[float, float]) -> tuple[float, float]:
         across = (point[0] - x_low) / ((x_high - x_low) or 1.0)
@@ -200,6 +209,10 @@ def curves(series: Sequence[tuple[str, Sequence[tuple[float, float]]]], title: s
         else:
             x, y = place(line[0])
             parts.append(f'<circle cx="{_number(x)}" cy="{_number(y)}" r="4.5" class="dot {side}"/>')
+    for whiskers, side in zip(bars, ("even", "bad", "good"), strict=False):
+        for at, low, high in whiskers:
+            (x, below), (_, above) = place((at, low)), place((at, high))
+            parts.append(_line(x, below, x, above, f"whisker {side}"))
     parts += _legend([name for name, _ in series], right)
     return _svg(WIDTH, bottom + 42, title, parts)
 

@@ -15,6 +15,7 @@ from holdfast.steps.report.plots import Estimate, curves, histogram, intervals, 
 from holdfast.steps.report.row_counts import TableCount
 from holdfast.steps.report.samples import Row
 from holdfast.steps.report.summary import ABILITIES
+from holdfast.steps.report.sweeps import sweep_figures
 from holdfast.steps.report.training import Curve, warning
 from holdfast.steps.report.verdict import count, counted, frontier_in_words
 
@@ -94,6 +95,12 @@ def averages(page: Page) -> dict[str, str]:
     """What the arms are made of that are averages of others."""
     arms = page.summary["arms"]
     return {name: arms[name]["average"] for name in page.arms if "average" in arms[name]}
+
+
+def sweeps(page: Page) -> list[Figures] | None:
+    """The curves of sweeps; None without any."""
+    found = page.summary.get("sweeps")
+    return sweep_figures(found, page.summary["arms"], page.confidence) if found else None
 
 
 def compared_with(page: Page) -> list[str]:
@@ -233,6 +240,7 @@ class Section(NamedTuple):
 SECTIONS = (
     Section("verdicts", "verdicts", verdict_plots),
     Section("frontier", "frontier", frontier),
+    Section("sweeps", "sweeps", sweeps),
     Section("accuracy", "accuracy", compared_with),
     Section("tasks", "suites and tasks", shared_figures),
     Section("items", "items", shared_figures),

@@ -8,6 +8,7 @@ from typing import Any
 
 import yaml
 
+from holdfast.common.arm_file import file_of
 from holdfast.common.errors import UserError
 from holdfast.common.files import replacing, write_text
 from holdfast.common.gpus import own_gpus
@@ -26,10 +27,10 @@ from holdfast.steps.train.run_config import run_config
 def run_settings(declared: str, arm: str) -> tuple[int, bool, str | None]:
     """(GPUs, whether an adapter is merged, launcher) of an arm. The launcher is not declared: it changes no weight."""
     gpus, merge = (
-        optional(declared, f"arms.{arm}.train.{key}", optional(declared, f"train.{key}", default))
+        optional(declared, f"arms.{arm}.train.{key}", optional(declared, f"train.{key}", default), file_of(arm))
         for key, default in (("gpus", 0), ("merge", True))
     )
-    return gpus, merge, undeclared_value(f"arms.{arm}.train.launcher", undeclared_value("train.launcher"))
+    return gpus, merge, undeclared_value(f"arms.{arm}.train.launcher", undeclared_value("train.launcher"), file_of(arm))
 
 
 def wrapped_template(base: str, declared: str, recipe: dict[str, Any]) -> str | None:

@@ -11,6 +11,7 @@ from pydantic import AliasChoices, BaseModel, ValidationError
 
 from holdfast.chat.template import Template, load_tokenizer
 from holdfast.chat.training_template import end_of_turn, training_template
+from holdfast.common.arm_file import file_of
 from holdfast.common.errors import UserError
 from holdfast.common.files import write_text
 from holdfast.common.section import PARAMS_FILE, explain, optional, value
@@ -95,7 +96,7 @@ def read_train(declared: str, section: str) -> Train:
     each other."""
     settings = value(declared, "train")
     if section != "train":
-        settings = settings_of_arm(settings, optional(declared, section, {}))
+        settings = settings_of_arm(settings, optional(declared, section, {}, file_of(section.split(".")[1])))
     try:
         return Train.model_validate(settings)
     except ValidationError as error:

@@ -1,6 +1,7 @@
 """merge: the weights of an arm that is an average of trained arms and the base model."""
 
 import json
+import shutil
 from pathlib import Path
 
 from holdfast.chat.template import load_tokenizer
@@ -51,6 +52,8 @@ def main() -> None:
 
     settings = next(name for name in [*shares, *trained] if name != BASE)
     about = {"arm": arm, "training_seed": nth, "base": args.base, "average": shares}
+    for left in Path(args.model).parent.glob(f".{args.run}.*.part"):  # by a killed job: as large as a model
+        shutil.rmtree(left)
     with replacing(args.model) as folder:
         folder.mkdir()
         copy_settings(folders[settings], folder)

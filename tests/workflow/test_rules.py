@@ -191,6 +191,19 @@ def test_the_paper_s_settings_are_valid_and_planned(project: Path) -> None:
     assert found["evaluate-base"]["deps"].count("examples/data/domain_suite.jsonl") == 1
 
 
+def test_the_alternatives_need_only_arms_that_the_sandbox_lacks(project: Path) -> None:
+    params = yaml.safe_load((ROOT / "examples/alternatives.yaml").read_text())
+    other = ("arms", "sweeps")
+    assert {k: v for k, v in params.items() if k not in other} == {k: v for k, v in SHIPPED.items() if k not in other}
+    before = stages(SHIPPED)
+    now = stages(params)
+    assert validate().base == "base"
+    trained = {f"{step}-{arm}" for step in ("arm_recipe", "mix", "train", "evaluate") for arm in ("slow", "lora")}
+    averages = ("averaged", "rehearsed_averaged", "averaged_weight_25_pct", "averaged_weight_75_pct")
+    assert set(now) - set(before) == trained | {f"{step}-{arm}" for step in ("merge", "evaluate") for arm in averages}
+    assert stale(before, {name: now[name] for name in before}) == {"report"}
+
+
 @pytest.mark.parametrize("environment", ["inference", "inference-gpu"])
 def test_the_paper_s_harness_tasks_find_their_packages(environment: str) -> None:
     assert {"math-verify", "antlr4-python3-runtime", "sympy"} <= set(pins(environment))  # leaderboard_math_hard

@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from holdfast.cli.params_edit import add_arm, with_arm
+from holdfast.cli.tune import default_arm, with_trained_arms
 from holdfast.cli.tune_search import arm_at, equal_arm, grid, least_share, most_tried, name_at, same, share_of
 from holdfast.common.errors import UserError
 from toy_project import ROOT
@@ -98,6 +99,16 @@ def test_names_and_equal_arms() -> None:
     assert equal_arm(arm_at(arm, 0.4), arms) is None
     assert not same(arm_at(arm, 0.5) | {"train": {"learning_rate": 0.1}}, arms["half"])
     assert "size_from" not in arm_at(arm | {"size_from": "rehearsal"}, 0)
+
+
+def test_averages_are_passed_over_and_arms_of_sweeps_are_arms() -> None:
+    arm = {"sources": {"rehearsal": 0.83, "domain": 0.17}}
+    sweep = {"arm": "rehearsed", "set": "sources.rehearsal", "values": [0.4]}
+    values = {"mix": {}, "arms": {"rehearsed": arm, "mean": {"merge": {"rehearsed": 0.5}}}}
+    assert default_arm(with_trained_arms(values)) == "rehearsed"
+    swept = with_trained_arms(values | {"sweeps": {"share": sweep}})
+    assert "sweeps" not in swept
+    assert equal_arm(arm_at(arm, 0.4), swept["arms"]) == "rehearsed_share_40_pct"
 
 
 ARM = {"sources": {"rehearsal": 0.4, "domain": 0.6}, "train": {"learning_rate": 2e-05, "budget": {"steps": 5}}}

@@ -40,6 +40,7 @@ from holdfast.common.run_names import run_names
 from holdfast.common.tables import EVALUATIONS
 from holdfast.params.file_checks import named_paths
 from holdfast.params.schema import Params
+from holdfast.params.sweeps import with_sweeps
 from holdfast.params.validation import validate
 from holdfast.steps.report.params import Report
 from holdfast.steps.report.summary import confidence_of, runs_of, side_by_side, summarise
@@ -80,7 +81,7 @@ def main(arguments: argparse.Namespace) -> int:
         raise UserError(f"--precision {precision}: must be from 0.001 to 1")
     if most is not None and most < 1:
         raise UserError(f"--max-arms {most}: must be at least 1")
-    params, values, report = validate(), section.load(), report_settings()
+    params, values, report = validate(), with_trained_arms(section.load()), report_settings()
     if not limits("", report):
         raise UserError("params.yaml: report.limits sets no limit that an arm could keep; set one")
     name = arguments.arm or default_arm(values)
@@ -112,6 +113,12 @@ def main(arguments: argparse.Namespace) -> int:
         add_arm(chosen.name, chosen.arm, f"`holdfast tune --precision {precision:g}` of {name}")
         print(f"params.yaml: has the arm {chosen.name} now; `snakemake --cores all` takes its files from DVC's cache")
     return 0
+
+
+def with_trained_arms(values: Values) -> Values:
+    """The content of params.yaml with the arms of its sweeps among the others, without sweeps and averages of arms."""
+    trained = {name: arm for name, arm in with_sweeps(values)["arms"].items() if "merge" not in arm}
+    return {key: value for key, value in values.items() if key != "sweeps"} | {"arms": trained}
 
 
 def default_arm(values: Values) -> str:

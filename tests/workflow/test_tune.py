@@ -182,6 +182,8 @@ def test_a_search_is_killed_resumed_and_used(project: Project) -> None:
     first.wait()
     assert project.ran() == ["train rehearsed_40", "evaluate rehearsed_40", "train rehearsed_60"]
     said = project.run(*search, "--yes")
+    assert "reused train-rehearsed_40" in said
+    assert "generate-base" not in said, "what the arms share is there from the start"
     ran = project.ran()
     assert [line for line in ran if "rehearsed_60" not in line] == ["train rehearsed_50", "evaluate rehearsed_50"]
     assert re.search(r"0\.5 +rehearsed_50 .* misses general_loss", said), said

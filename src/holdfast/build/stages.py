@@ -44,6 +44,16 @@ def downstream(stages: Mapping[str, Stage], names: Iterable[str]) -> set[str]:
     return reached
 
 
+def needed(stages: Mapping[str, Stage], names: Iterable[str]) -> list[str]:
+    """The stages in `names` and all that they follow from, each after those that make its inputs."""
+    maker, found = makers(stages), set(names)
+    order = in_order(stages)
+    for name in reversed(order):
+        if name in found:
+            found.update(upstream(stages[name], maker))
+    return [name for name in order if name in found]
+
+
 def only_outputs_changed(found: list[Any]) -> bool:
     """Whether DVC's status of a stage says that outputs are missing or altered, and nothing else."""
     return bool(found) and all(isinstance(change, dict) and set(change) == {"changed outs"} for change in found)

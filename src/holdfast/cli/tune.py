@@ -15,7 +15,7 @@ import polars as pl
 
 from holdfast.build import staleness
 from holdfast.build.ownership import Build
-from holdfast.build.stages import downstream, makers
+from holdfast.build.stages import downstream, makers, needed
 from holdfast.build.versions import Versions
 from holdfast.cli.check import report_settings
 from holdfast.cli.params_edit import add_arm
@@ -98,7 +98,7 @@ def main(arguments: argparse.Namespace) -> int:
         ask()
     running = Build("holdfast tune")
     try:
-        check_out(FOLDER, versions, own_files(versions, params))
+        check_out(FOLDER, versions, own_files(versions, params), tune.upstream(name))
         found = tune.search(tried, arms)
     finally:
         copy_fingerprints(FOLDER, Path())
@@ -182,6 +182,10 @@ class Tune:
                 f"the evaluation of {' and '.join(stale)} is not up to date, and a search starts from it; run"
                 " `snakemake --cores all` first (`holdfast plan`: what that costs)"
             )
+
+    def upstream(self, name: str) -> list[str]:
+        """The stages that every share of the arm shares, and the arm's own."""
+        return needed(self.stages, [f"evaluate-{run}" for run in run_names([name], self.seeds)])
 
     def experiments(self, name: str, precision: float) -> Iterator[Experiment]:
         """One for each share that may be tried, in their order. Raises UserError where a name is taken."""

@@ -22,7 +22,8 @@ from holdfast.common.locks import open_lock, try_lock
 from holdfast.common.processes import end_with_parent
 
 JOURNAL, FINGERPRINTS = Path(".holdfast/journal"), Path(".holdfast/fingerprints.json")
-CODE = ("src", "rules", "envs", "profiles", "Snakefile", ".dvcignore")  # what a checkout of its own needs
+CODE = ("src", "rules", "envs", "profiles", "Snakefile", ".dvcignore")  # copied into a checkout of its own
+RECORDS = ("params.yaml", "dvc.yaml", "dvc.lock")
 
 
 def write_params(values: dict[str, Any], folder: Path) -> None:
@@ -62,11 +63,11 @@ def copy_fingerprints(source: Path, target: Path) -> None:
         shutil.copyfile(source / FINGERPRINTS, target / FINGERPRINTS)
 
 
-def check_out(folder: Path, versions: Versions, files: Iterable[str]) -> None:
+def check_out(folder: Path, versions: Versions, files: Iterable[str], built: Iterable[str]) -> None:
     """Make `folder` a checkout of its own that shares the project's DVC cache: what is built there is known here.
 
-    It gets a copy of the code and of dvc.lock, links to `files` (those that no stage makes) and no params.yaml. Outputs
-    are links into the cache, so that models do not take their room twice.
+    It gets a copy of the code, dvc.yaml and dvc.lock, links to `files` (those that no stage makes), the outputs of the
+    stages `built`, and the project's params.yaml. Outputs are links into the cache: models take no room twice.
     """
     for name in CODE:
         copy = folder / name
@@ -79,11 +80,14 @@ def check_out(folder: Path, versions: Versions, files: Iterable[str]) -> None:
             shutil.copy2(name, copy)
     (folder / ".dvc").mkdir(exist_ok=True)
     _configure_dvc(folder / ".dvc", versions)
-    if os.path.exists("dvc.lock"):
-        shutil.copyfile("dvc.lock", folder / "dvc.lock")
+    for name in filter(os.path.exists, RECORDS):
+        shutil.copyfile(name, folder / name)
     (folder / JOURNAL).parent.mkdir(exist_ok=True)
     link_all((path for path in files if Path(path).parts[0] not in CODE), folder)
     copy_fingerprints(Path(), folder)
+    # what the cache has lost is built anew, so a failure does not matter
+    checkout = [sys.executable, "-m", "dvc", "checkout", "--quiet", "--force", *built]
+    subprocess.run(checkout, cwd=folder, capture_output=True, preexec_fn=end_with_parent)
 
 
 def _configure_dvc(at: Path, versions: Versions) -> None:

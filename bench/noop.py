@@ -1,10 +1,11 @@
 """What a look at an up-to-date tree costs, against the two engines alone with the same graph.
 
-    envs/in-env dev python bench/noop.py [FOLDER]
+    envs/in-env dev python bench/noop.py [ARMS] [FOLDER]
 
-Builds the tests' toy chain with 3 models, 10 arms and generations of a gigabyte each in FOLDER (default: a temporary
-one), then times `snakemake -n` and `dvc status`, as they are and without Holdfast: rules without the machinery of
-rules/common.smk, and dvc.yaml without its stage `workflow`. Prints the least of several runs, in CPU and wall seconds.
+Builds the tests' toy chain with 3 models, ARMS arms (10; a chain of 1,000 stages has 994) and generations of a gigabyte
+each in FOLDER (default: a temporary one), and prints what a job of this build cost. Then times `snakemake -n` and
+`dvc status`, as they are and without Holdfast: rules without the machinery of rules/common.smk, and dvc.yaml without
+its stage `workflow`. Prints the least of several runs, in CPU and wall seconds.
 """
 
 import os
@@ -23,7 +24,7 @@ import toy_project
 from toy_project import Project
 
 GIGABYTE = 1 << 30
-RUNS = 5
+RUNS, RUNS_OF_MANY, MANY = 5, 2, 100  # with more than MANY arms fewer runs
 BARE = """
 
 
@@ -36,7 +37,7 @@ def env(name):
 """
 
 
-def prepare(folder: Path) -> Project:
+def prepare(folder: Path, arms: int) -> Project:
     """The big toy project, built."""
     project = toy_project.make(folder, "hardlink")
     step = project.folder / "src/holdfast/toy/generate.py"
@@ -47,9 +48,13 @@ def prepare(folder: Path) -> Project:
     )
     params = project.params()
     params["generate"]["models"] = {name: {"temperature": 1.0} for name in ("base", "novice", "scholar")}
-    params["arms"] = {f"arm{number}": {"share": number / 10} for number in range(1, 11)}
+    params["arms"] = {f"arm{number}": {"share": number / arms} for number in range(1, arms + 1)}
     project.set_params(params)
-    project.snakemake()
+    before, started = resource.getrusage(resource.RUSAGE_CHILDREN), time.monotonic()
+    project.run("snakemake", timeout_s=7200)
+    after, wall = resource.getrusage(resource.RUSAGE_CHILDREN), time.monotonic() - started
+    cpu, stages = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime, arms + 3 + 3
+    print(f"{stages} stages built: {cpu / stages:.2f} s CPU a job, {wall:.0f} s wall", flush=True)
     return project
 
 
@@ -66,10 +71,10 @@ def bare(project: Project, folder: Path) -> Project:
     return alone
 
 
-def cost(project: Project, *command: str) -> tuple[float, float]:
+def cost(project: Project, runs: int, *command: str) -> tuple[float, float]:
     """Least CPU and wall seconds of several runs, after one to warm up."""
     found = []
-    for _ in range(RUNS + 1):
+    for _ in range(runs + 1):
         before, started = resource.getrusage(resource.RUSAGE_CHILDREN), time.monotonic()
         done = project.run(*command)
         after, wall = resource.getrusage(resource.RUSAGE_CHILDREN), time.monotonic() - started
@@ -79,24 +84,30 @@ def cost(project: Project, *command: str) -> tuple[float, float]:
 
 
 def main() -> None:
-    place = Path(sys.argv[1]) if len(sys.argv) > 1 else Path(tempfile.mkdtemp())
-    project = prepare(place / "noop")
+    arms = int(sys.argv[1]) if len(sys.argv) > 1 else 10
+    place = Path(sys.argv[2]) if len(sys.argv) > 2 else Path(tempfile.mkdtemp())
+    runs = RUNS_OF_MANY if arms > MANY else RUNS
+    project = prepare(place / "noop", arms)
     alone = bare(project, place / "bare")
     costs = {
-        "snakemake -n": cost(project, "snakemake", "-n"),
-        "dvc status": cost(project, "dvc", "status"),
-        "snakemake -n, alone": cost(alone, "snakemake", "-n"),
-        "dvc status, alone": cost(alone, "dvc", "status"),
+        "snakemake -n": cost(project, runs, "snakemake", "-n"),
+        "dvc status": cost(project, runs, "dvc", "status"),
+        "snakemake -n, alone": cost(alone, runs, "snakemake", "-n"),
+        "dvc status, alone": cost(alone, runs, "dvc", "status"),
     }
     for name, (cpu, wall) in costs.items():
         print(f"{name:20} {cpu:6.2f} s CPU {wall:6.2f} s wall")
     for kind, number in (("CPU", 0), ("wall", 1)):
-        together = costs["snakemake -n, alone"][number] + costs["dvc status, alone"][number]
-        print(
-            f"{kind}: snakemake -n {costs['snakemake -n'][number] / together:.2f} times both alone,"
-            f" dvc status {costs['dvc status'][number] / together:.2f} times both alone"
-            f" ({costs['dvc status'][number] / costs['dvc status, alone'][number]:.2f} times dvc alone)"
+        ours, alone_s = (
+            {name: costs[f"{name}{suffix}"][number] for name in ("snakemake -n", "dvc status")}
+            for suffix in ("", ", alone")
         )
+        together = sum(alone_s.values())
+        for name in ours:
+            both, itself = ours[name] / together, ours[name] / alone_s[name]
+            print(
+                f"{kind}: {name} takes {both:.2f} times as long as both alone, {itself:.2f} times as long as it alone"
+            )
 
 
 if __name__ == "__main__":

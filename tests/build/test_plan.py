@@ -236,6 +236,17 @@ def test_the_text_says_what_counts(width: int) -> None:
     assert printed([]) == "Nothing to do: everything is up to date.\n"
 
 
+def test_jobs_with_the_same_reasons_share_a_line() -> None:
+    fresh = [Planned(f"generate-{letter}", True, ["never built"], [], None, 0, []) for letter in "abcdefgh"]
+    other = Planned("score-a", True, ["never built", "output missing"], [], None, 0, [])
+    lines = printed([*fresh[:3], other, *fresh[3:]]).splitlines()
+    assert lines[lines.index("Why:") + 1 :] == [
+        "  generate-a, generate-b, generate-c, generate-d, generate-e and 3 more jobs: never built",
+        "  score-a: never built; output missing",
+    ]
+    assert "  generate-a, generate-b: never built" in printed(fresh[:2])
+
+
 @given(
     st.lists(st.tuples(st.sampled_from("abc"), st.integers(0, 9), st.integers(0, 9), st.integers(1, 99)), min_size=1)
 )

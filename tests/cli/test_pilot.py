@@ -58,13 +58,13 @@ def project(tmp_path: Path, server: Server) -> Path:
     return project
 
 
-def holdfast(project: Path, *words: str) -> str:
+def holdfast(project: Path, *words: str, status: int = 0) -> str:
     environment = {k: v for k, v in os.environ.items() if not k.startswith(("DVC_", "PYTEST_"))}
     done = subprocess.run(
         [*words], cwd=project, capture_output=True, text=True, timeout=560,
         env=environment | {"PATH": f"{BIN}:{environment['PATH']}", "PYTHONPATH": "src"},
     )  # fmt: skip
-    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.returncode == status, done.stdout + done.stderr
     return done.stdout + done.stderr
 
 
@@ -96,3 +96,19 @@ def test_a_pilot_is_the_first_rows_of_the_build(project: Path, server: Server) -
     asked = server.tries.total()
     holdfast(project, "python", "-m", "holdfast.cli", "pilot", "--rows", "12")
     assert server.tries.total() == asked, "a pilot that is run again asks nothing"
+
+
+def test_a_pilot_shows_what_an_unfit_judge_replies(project: Path, server: Server) -> None:
+    """A judge without a single score ends the chain; what was asked, answered and replied is shown."""
+    subprocess.run(["git", "init", "-q"], cwd=project, check=True)
+    server.answer = lambda body: "What a fine answer!" if "1 to 5" in str(body["messages"]) else "blue"
+    text = holdfast(project, "python", "-m", "holdfast.cli", "pilot", "--rows", "12", status=1)
+    assert "judge remote: " in text
+    assert "replies are no score: 'What a fine answer!' (" in text
+    assert "score.judges" in text
+    assert "Say the word" in text
+    assert "nothing was selected  remote (no judge gave a score)" in text
+    assert "no candidate was kept" in text
+    assert "Next:" not in text
+    page = (project / ".holdfast/pilot/pilot.html").read_text()
+    assert "What a fine answer!" in page

@@ -23,14 +23,16 @@ class Project:
         self.outside.mkdir(exist_ok=True)
         self.prefix: list[str] = []  # before every command
 
-    def run(self, *command: str, check: bool = True, **environment: str) -> subprocess.CompletedProcess[str]:
+    def run(
+        self, *command: str, check: bool = True, timeout_s: float = 600, **environment: str
+    ) -> subprocess.CompletedProcess[str]:
         done = subprocess.run(
             [*self.prefix, *command],
             cwd=self.folder,
             env=self.environment() | environment,
             text=True,
             capture_output=True,
-            timeout=600,
+            timeout=timeout_s,
         )
         assert not check or done.returncode == 0, f"{command} in {self.folder}\n{done.stdout}\n{done.stderr}"
         return done

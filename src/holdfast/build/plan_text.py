@@ -8,6 +8,8 @@ from rich.table import Table
 from holdfast.build.plan_figures import Rows
 from holdfast.common.wording import counted, duration
 
+NAMED = 6  # jobs that stand by name before a reason
+
 
 class Planned(NamedTuple):
     """One stale stage. `certain` is false if it runs only if an upstream stage writes something new."""
@@ -152,11 +154,21 @@ def notes(planned: list[Planned]) -> list[str]:
 
 
 def reasons(planned: list[Planned]) -> list[str]:
-    """Each job with all reasons why it is stale."""
+    """All reasons why jobs are stale, in the order of the plan, jobs with the same reasons in one line."""
+    alike: dict[tuple[bool, tuple[str, ...]], list[str]] = {}
+    for step in planned:
+        alike.setdefault((step.certain, tuple(step.why)), []).append(step.stage)
     return [
-        f"  {step.stage}{'' if step.certain else ' (if what it reads changes)'}: {'; '.join(step.why)}"
-        for step in planned
+        f"  {named(stages)}{'' if certain else ' (if what it reads changes)'}: {'; '.join(why)}"
+        for (certain, why), stages in alike.items()
     ]
+
+
+def named(stages: list[str]) -> str:
+    """The jobs, or the first of them and how many more; the table has them all."""
+    if len(stages) <= NAMED:
+        return ", ".join(stages)
+    return f"{', '.join(stages[: NAMED - 1])} and {counted(len(stages) - NAMED + 1, 'more job')}"
 
 
 def money(rows: list[Rows], most: bool = False) -> str:

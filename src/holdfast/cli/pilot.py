@@ -30,6 +30,9 @@ from holdfast.params.validation import validate
 ROWS = 200
 STEPS = ("seed", "reconstruct", "clean", "generate", "score", "filter", "filter.judge_statistics")
 PAGE = FOLDER / "pilot.html"
+NEXT = """Next:
+  holdfast plan            what the whole build will ask and cost, by these figures
+  snakemake --cores all    the whole build; what the pilot has asked is not asked again"""
 
 
 class Job(NamedTuple):
@@ -49,7 +52,7 @@ def command(subparsers: Any) -> None:
 
 
 def main(arguments: argparse.Namespace) -> None:
-    """Run the pilot and show what came out. Raises UserError when a step fails."""
+    """Run the pilot and show what came out. Raises UserError when a step fails, after showing what is there by then."""
     if arguments.rows < 1:
         raise UserError(f"--rows {arguments.rows}: must be at least 1")
     params = validate()
@@ -62,18 +65,25 @@ def main(arguments: argparse.Namespace) -> None:
     read = {dep for name in mine for dep in stages[name]["deps"] if maker.get(dep) not in {*mine, *shards}}
     due = downstream(stages, changes)
     build_first(sorted(dep for dep in read if maker.get(dep) in due))
-    running = Build("holdfast pilot")
+    running, failed = Build("holdfast pilot"), None
     try:
         prepare(sorted(read), min(arguments.rows, params.seed.samples))
         jobs = [job_of(name, stages[name]) for name in mine]
         for number, job in enumerate(jobs, 1):
             run(job, f"[{number}/{len(jobs)}]")
+    except UserError as error:
+        failed = error
     finally:
         copy_fingerprints(FOLDER, Path())
         running.end()
+    if failed and not list((FOLDER / "data/generate").glob("*.parquet")):
+        raise failed
     os.chdir(FOLDER)
     write_text(pilot_page(params), PAGE.name)
     print_pilot(params, PAGE.name)
+    if failed:
+        raise failed
+    print(NEXT)
 
 
 def is_pilots(command: str) -> bool:

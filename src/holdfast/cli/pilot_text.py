@@ -11,7 +11,9 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from holdfast.common.files import read_json
+from holdfast.cli.pilot_judges import unread
+from holdfast.common.files import read_json, scan_table, scan_tables
+from holdfast.common.tables import REJECTED_CANDIDATES, SCORES, SELECTED
 from holdfast.common.wording import counted
 from holdfast.inference.fingerprint import fingerprint
 from holdfast.inference.journal import Journal
@@ -29,10 +31,8 @@ from holdfast.steps.report.sections import (
 
 SHOWN = 5  # instructions in the terminal
 ON_PAGE = 30
+SELECTION = "data/filter/selected.parquet"
 TEXT = 300  # characters of a text in the terminal
-NEXT = """Next:
-  holdfast plan            what the whole build will ask and cost, by these figures
-  snakemake --cores all    the whole build; what the pilot has asked is not asked again"""
 
 
 class Measured(NamedTuple):
@@ -51,7 +51,7 @@ def tables() -> list[str]:
     paths = ["data/seed/prompts.parquet", "data/reconstruct/samples.parquet", "data/clean/instructions.parquet"]
     for step in ("generate", "score"):
         paths += sorted(str(path) for path in Path("data", step).glob("*.parquet") if ".rejected." not in path.name)
-    return [*paths, "data/filter/selected.parquet"]
+    return [path for path in [*paths, SELECTION] if Path(path).exists()]
 
 
 def rejected() -> dict[str, str]:
@@ -66,6 +66,8 @@ def measured(params: Params) -> list[Measured]:
     asked += [("generate", name, f"data/generate/{name}.parquet") for name in params.generate.models]
     asked += [("score", name, f"data/score/{name}.parquet") for name in params.score.judges]
     for step, name, path in asked:
+        if not Path(path).exists():  # the pilot has stopped before
+            continue
         model = params.models[name].without_template() if step == "reconstruct" else params.models[name]
         table = pl.scan_parquet(path).select("prompt_tokens", "output_tokens")
         rows, prompt, output = table.select(pl.len(), pl.all().mean()).collect().row(0)
@@ -76,12 +78,14 @@ def measured(params: Params) -> list[Measured]:
 
 def examples(size: int) -> list[Row]:
     """Instructions with their candidates, as in the report."""
-    generations = [path for path in tables() if path.startswith("data/generate/")]
-    lost = rejected()["data/filter/selected"]
-    fixed = ("data/seed/prompts.parquet", "data/clean/instructions.parquet")
-    return example_instructions(
-        *fixed, generations, "data/filter/all_scores.parquet", "data/filter/selected.parquet", lost, size
+    generations, scores = ([path for path in tables() if path.startswith(f"data/{s}/")] for s in ("generate", "score"))
+    selection = [(SELECTION, SELECTED), (rejected().get("data/filter/selected", ""), REJECTED_CANDIDATES)]
+    kept, lost = (
+        scan_table(path, has) if Path(path).is_file() else pl.LazyFrame(schema=has) for path, has in selection
     )
+    judged = scan_tables(scores, SCORES) if scores else pl.LazyFrame(schema=SCORES)
+    fixed = ("data/seed/prompts.parquet", "data/clean/instructions.parquet")
+    return example_instructions(*fixed, generations, judged, kept, lost, size)
 
 
 def pilot_page(params: Params) -> str:
@@ -104,19 +108,27 @@ def pilot_page(params: Params) -> str:
     return (
         templates()
         .get_template("pilot.html.j2")
-        .render(base=params.base, samples=counts[1].rows, measured=measured(params), sections=sections)
+        .render(
+            base=params.base,
+            samples=counts[1].rows,
+            measured=measured(params),
+            unread=unread(params),
+            sections=sections,
+        )
     )
 
 
 def print_pilot(params: Params, page: str, console: Console | None = None) -> None:
-    """Print a few instructions with their answers, what was dropped, the rows by step and what was measured."""
+    """Print a few instructions with their answers, what was dropped, the rows by step, what was measured, and which
+    judges have replies that are no scores."""
     console = console or Console(highlight=False, markup=False)
     for row in examples(SHOWN):
         console.print(Text(f"\n{clip(row['instruction'], TEXT)}", "bold"))
         for one in row["candidates"]:
             score = "no score" if one["score"] is None else f"{one['score']:.2f}"
             judged = ", ".join(f"{s['judge']} {s['score']:.2f}" for s in one["scores"] or [] if s["score"] is not None)
-            console.print(f"  {score}  {one['reason'] or 'not a candidate'}  {one['model']} ({judged})")
+            outcome = one["reason"] or ("not a candidate" if SELECTION in tables() else "nothing was selected")
+            console.print(f"  {score}  {outcome}  {one['model']} ({judged or 'no judge gave a score'})")
             console.print(Text(f"    {clip(one['response'], TEXT)}"))
     for owner, path in rejected().items():
         if lost := dropped(path, 1):
@@ -126,7 +138,9 @@ def print_pilot(params: Params, page: str, console: Console | None = None) -> No
     counts = [count_table(path, rejected()) for path in tables()]
     console.print(Text("\nRows by step", "bold"), step_table(counts), sep="\n")
     console.print(Text("\nMeasured", "bold"), measured_table(measured(params)), sep="\n")
-    console.print(f"\nPage: {Path(page).resolve()}\n{NEXT}", soft_wrap=True)
+    for line in unread(params):
+        console.print(Text(f"\n{line}", "bold"), soft_wrap=True)
+    console.print(f"\nPage: {Path(page).resolve()}", soft_wrap=True)
 
 
 def step_table(counts: list[TableCount]) -> Table:

@@ -12,7 +12,7 @@ from holdfast.common.averages import BASE, all_shares, in_words
 from holdfast.common.files import read_json, scan_table, write_json, write_text
 from holdfast.common.section import optional, read, value
 from holdfast.common.step import arguments, run
-from holdfast.common.tables import EVALUATIONS, GENERATIONS, SAMPLES, SCORES
+from holdfast.common.tables import ALL_SCORES, EVALUATIONS, GENERATIONS, REJECTED_CANDIDATES, SAMPLES, SCORES, SELECTED
 from holdfast.steps.report.cost import Cost, calls_of, cost_of, merged_cost
 from holdfast.steps.report.page import render
 from holdfast.steps.report.params import Report
@@ -114,9 +114,9 @@ def main() -> None:
             args.prompts,
             args.instructions,
             args.generations,
-            args.all_scores,
-            args.selected,
-            rejected[str(Path(args.selected).with_suffix(""))],
+            scan_table(args.all_scores, ALL_SCORES),
+            scan_table(args.selected, SELECTED),
+            scan_table(rejected[str(Path(args.selected).with_suffix(""))], REJECTED_CANDIDATES),
             report.examples,
         ),
         dropped={owner.removeprefix("data/"): dropped(path, DROPPED_SHOWN) for owner, path in rejected.items()},

@@ -7,13 +7,10 @@ import polars as pl
 from holdfast.common.files import scan_parquet, scan_table
 from holdfast.common.ids import row_id
 from holdfast.common.tables import (
-    ALL_SCORES,
     EVALUATIONS,
     GENERATIONS,
     INSTRUCTIONS,
     PROMPTS,
-    REJECTED_CANDIDATES,
-    SELECTED,
 )
 
 Row = dict[str, Any]
@@ -21,12 +18,19 @@ KEYS = ["suite", "task", "item_id"]
 
 
 def example_instructions(
-    prompts: str, instructions: str, generations: list[str], all_scores: str, selected: str, rejected: str, size: int
+    prompts: str,
+    instructions: str,
+    generations: list[str],
+    scores: pl.LazyFrame,
+    selected: pl.LazyFrame,
+    rejected: pl.LazyFrame,
+    size: int,
 ) -> list[Row]:
     """`size` instructions, each with its prompt and its candidates, best first, with their scores and why each was kept
     or rejected.
 
-    Ids are hashes, so the first ids are a random sample, the same in every build.
+    `scores` has candidate_id, instruction_id, judge and score; `selected` and `rejected` are a selection's SELECTED and
+    REJECTED_CANDIDATES. Ids are hashes, so the first ids are a random sample, the same in every build.
     """
     some = scan_table(instructions, INSTRUCTIONS).sort("instruction_id").head(size).collect()
     ids = some["instruction_id"].to_list()
@@ -40,18 +44,9 @@ def example_instructions(
             for path in generations
         ]
     )
-    scores = (
-        scan_table(all_scores, ALL_SCORES)
-        .filter(here)
-        .group_by("candidate_id")
-        .agg(scores=pl.struct("judge", "score").sort_by("judge"))
-    )
-    kept = (
-        scan_table(selected, SELECTED)
-        .filter(here)
-        .select("candidate_id", "score", reason=pl.lit("kept"), detail=pl.lit(""))
-    )
-    lost = scan_table(rejected, REJECTED_CANDIDATES).filter(here).select("candidate_id", "score", "reason", "detail")
+    scores = scores.filter(here).group_by("candidate_id").agg(scores=pl.struct("judge", "score").sort_by("judge"))
+    kept = selected.filter(here).select("candidate_id", "score", reason=pl.lit("kept"), detail=pl.lit(""))
+    lost = rejected.filter(here).select("candidate_id", "score", "reason", "detail")
     table = (
         candidates.join(scores, on="candidate_id", how="left")
         .join(pl.concat([kept, lost]), on="candidate_id", how="left")

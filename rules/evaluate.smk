@@ -6,6 +6,10 @@ def evaluated_model(arm):
     return config["models"][config["base"]]["path"] if arm == "base" else f"models/{arm}"
 
 
+def evaluated_files(arm):
+    return model_files(config["base"]) if arm == "base" else f"models/{arm}"
+
+
 def evaluated():
     """The base model, and every arm once per training seed."""
     return ["base", *run_names(sorted(config["arms"]), config.get("training_seeds", 1))]
@@ -13,6 +17,13 @@ def evaluated():
 
 def evaluate_judges():
     return sorted({suite["judge"] for suite in config["evaluate"]["suites"].values() if suite["kind"] == "judge"})
+
+
+def evaluating_gpus():
+    """GPUs of each model that the job starts. Where shards have answered, only the harness loads the base model again."""
+    harness = any(suite["kind"] == "lm_eval" for suite in config["evaluate"]["suites"].values())
+    own = gpus if harness else merging_gpus
+    return [own(config["base"]), *map(gpus, evaluate_judges())]
 
 
 def suite_files():
@@ -25,10 +36,42 @@ def evaluate_keys():
     return ",".join(["base", "evaluate", *(key for model in models for key in model_keys(model))])
 
 
+rule evaluate_shard:
+    """Have one model answer its shard of the suites' items; the answers are left in the journal."""
+    input:
+        model=lambda w: evaluated_files(w.arm),
+        suites=suite_files(),
+        env=env("inference"),
+        stamp=".holdfast/stamps/evaluate_shard-{arm}-{shard}of{shards}",
+    output:
+        done="data/evaluate/shards/{arm}-{shard}of{shards}.json",
+    log:
+        "logs/evaluate/{arm}-{shard}of{shards}.log",
+    benchmark:
+        "benchmarks/evaluate/{arm}-{shard}of{shards}.tsv"
+    wildcard_constraints:
+        arm="|".join(evaluated()),
+        shard=r"\d+",
+        shards=r"\d+",
+    resources:
+        **model_resources(lambda w: config["base"]),
+        gpu=gpus(config["base"]),
+    params:
+        code=code("holdfast.steps.evaluate.shard"),
+        declared=",".join(["base", "evaluate", *model_keys(config["base"])]),
+        model=lambda w: evaluated_model(w.arm),
+    shell:
+        "exec envs/job evaluate_shard-{wildcards.arm}-{wildcards.shard}of{wildcards.shards} --env {input.env:q}"
+        " --code {params.code} --log {log:q} --"
+        " python -m holdfast.steps.evaluate.shard --params {params.declared:q} --arm {wildcards.arm}"
+        " --model {params.model:q} --shard {wildcards.shard}/{wildcards.shards} --done {output.done:q}"
+
+
 rule evaluate:
     """Run every suite on one model and grade the answers."""
     input:
-        model=lambda w: model_files(config["base"]) if w.arm == "base" else f"models/{w.arm}",
+        model=lambda w: evaluated_files(w.arm),
+        shards=lambda w: shard_files("evaluate", config["base"], f"{w.arm}-"),
         judges=[file for judge in evaluate_judges() for file in model_files(judge)],
         suites=suite_files(),
         env=env("inference"),
@@ -45,7 +88,7 @@ rule evaluate:
         arm="|".join(evaluated()),
     resources:
         **model_resources(lambda w: config["base"]),
-        gpu=max(gpus(model) for model in [config["base"], *evaluate_judges()]),  # they run one after the other
+        gpu=max(evaluating_gpus()),  # they run one after the other
     params:
         code=code("holdfast.steps.evaluate"),
         declared=evaluate_keys(),
@@ -54,25 +97,3 @@ rule evaluate:
         "exec envs/job evaluate-{wildcards.arm} --env {input.env:q} --code {params.code} --log {log:q} --"
         " python -m holdfast.steps.evaluate --params {params.declared:q} --arm {wildcards.arm} --model {params.model:q}"
         " --table {output.table:q} --samples {output.samples:q} --metrics {output.metrics:q}"
-
-
-rule suite_items:
-    """Write the texts of the items of one suite of the evaluation harness."""
-    input:
-        tasks=lambda w: config["evaluate"]["suites"][w.suite].get("include_path") or [],
-        env=env("inference"),
-        stamp=".holdfast/stamps/suite_items-{suite}",
-    output:
-        texts="data/evaluate/items/{suite}.jsonl",
-    log:
-        "logs/evaluate/items/{suite}.log",
-    benchmark:
-        "benchmarks/evaluate/items/{suite}.tsv"
-    priority: 100  # before any model runs, so that a missing task is found early
-    params:
-        code=code("holdfast.steps.evaluate.suite_items"),
-        declared="evaluate.suites.{suite}",
-    shell:
-        "exec envs/job suite_items-{wildcards.suite} --env {input.env:q} --code {params.code} --log {log:q} --"
-        " python -m holdfast.steps.evaluate.suite_items --params {params.declared:q} --suite {wildcards.suite}"
-        " --texts {output.texts:q}"

@@ -70,7 +70,8 @@ def count(
         asked += 1
         prompt += estimated_prompt(request)
         output_tokens += request.sampling.max_tokens
-    return Counted(asked, 0, prompt, output_tokens)
+    of = shard.of if shard else 1
+    return Counted(*(round(number / of) for number in (asked, 0, prompt, output_tokens)))
 
 
 def measured(name: str, model: Model, step: str) -> Measured:

@@ -1,48 +1,30 @@
 """evaluate: one model answers every suite, and its answers are graded."""
 
-from pathlib import Path
-
 import polars as pl
 
-from holdfast.common.errors import UserError
 from holdfast.common.files import write_json, write_jsonl, write_table
 from holdfast.common.processes import in_own_process
-from holdfast.common.section import read, value
+from holdfast.common.section import read
 from holdfast.common.step import arguments, run
 from holdfast.common.tables import EVALUATIONS
 from holdfast.inference.answer_text import renderer_of, without_template_text
-from holdfast.inference.fingerprint import read_model
-from holdfast.inference.model_files import pinned
-from holdfast.steps.evaluate.answers import answer_all, judge_answers
+from holdfast.steps.evaluate.answers import judge_answers
+from holdfast.steps.evaluate.asking import ask_items, evaluated_model
 from holdfast.steps.evaluate.grading import graded, summarise
 from holdfast.steps.evaluate.harness import run_harness
-from holdfast.steps.evaluate.params import Evaluate, HarnessSuite, ItemSuite
-from holdfast.steps.evaluate.requests import questions, requests
+from holdfast.steps.evaluate.params import Evaluate, HarnessSuite
+from holdfast.steps.evaluate.requests import questions
 
 
 def main() -> None:
     """Answer and grade every suite with one model."""
     args = arguments(__doc__, "arm", "model", "table", "metrics", "samples")
-    base = value(args.params, "base")
-    model = read_model(args.params, base)
-    if args.model == model.path:
-        model = pinned(base, model)
-    else:  # a trained arm runs under the base model's settings
-        if not (Path(args.model) / "config.json").exists():
-            raise UserError(
-                f"{args.model}: is not a complete model (it has no config.json);"
-                " an adapter must be merged (train.merge: true)"
-            )
-        model = model.trained(args.model)
+    model = evaluated_model(args)
     evaluate = read(args.params, "evaluate", Evaluate)
     asked = questions(evaluate)
     tables = []
     if asked:
-        prompts = list(requests(asked, evaluate.sampling))
-        if all(isinstance(suite, ItemSuite) for suite in evaluate.suites.values()):  # no other model needs the memory
-            replies = answer_all(args.arm, model, prompts)
-        else:
-            replies = in_own_process(f"arm {args.arm}", answer_all, args.arm, model, prompts)
+        replies = ask_items(args.arm, model, evaluate, asked)
         alone = replies.lazy().with_columns(rendering=pl.lit(None, pl.String))
         replies = without_template_text(alone, renderer_of(args.arm, model), [None]).collect()
         tables.append(graded(asked, replies, judge_answers(asked, replies, args.params)))

@@ -17,6 +17,7 @@ from holdfast.common.tables import EVALUATIONS
 from holdfast.inference.fingerprint import about, fingerprint
 from holdfast.inference.journal import Journal
 from holdfast.inference.params import Model
+from holdfast.inference.shards import Shard
 from holdfast.steps.evaluate.clusters import document_cluster
 from holdfast.steps.evaluate.harness_answers import HarnessAnswers, resumed
 from holdfast.steps.evaluate.params import HarnessSuite
@@ -64,13 +65,49 @@ def run_harness(arm: str, model: Model, name: str, suite: HarnessSuite) -> tuple
     Raises UserError for an unknown task or metric, for a model that is only reachable over a network, and for whatever
     fails inside a task (its traceback goes to the log).
     """
+    with remembered(arm, model, name, suite) as answers:
+        results = evaluated(model, name, suite, answers)
+    assert results is not None
+    samples = [
+        {"suite": name, "task": task, **sample}
+        for task, found in sorted(results["samples"].items())
+        for sample in found
+    ]
+    return pl.DataFrame(list(rows(samples, name, suite.metric)), schema=EVALUATIONS), samples
+
+
+def ask_harness(arm: str, model: Model, name: str, suite: HarnessSuite, shard: Shard) -> pl.DataFrame:
+    """Leave the answers to this shard of the suite's requests in the journal; returns their keys (request_key).
+
+    Sampled requests are not among them: the journal keeps no answers to those. Raises UserError as `run_harness`.
+    """
+    with remembered(arm, model, name, suite, shard) as answers:
+        try:
+            evaluated(model, name, suite, answers, predict_only=True)
+        except Exception:
+            if not answers.asked_once:
+                raise
+            traceback.print_exc()  # a task's metric does not take what stands for the other shards' answers
+    return pl.DataFrame({"request_key": sorted(answers.of_shard)}, schema={"request_key": pl.String})
+
+
+@contextmanager
+def remembered(
+    arm: str, model: Model, name: str, suite: HarnessSuite, shard: Shard | None = None
+) -> Iterator[HarnessAnswers]:
+    """The model's answers in its journal, on GPUs of its own if it needs any."""
     if model.engine == "openai":
         raise UserError(f"evaluate.suites.{name}: the harness needs a local model, {model.path} is behind an endpoint")
-    with own_gpus(model.gpus):  # before CUDA is started
-        return _run(arm, model, name, suite)
+    with (
+        own_gpus(model.gpus),  # before CUDA is started
+        Journal(fingerprint(arm, model), about(arm, model)) as journal,
+        foreign_code(name),
+    ):
+        yield HarnessAnswers(journal, [version("lm_eval"), BACKEND, suite.chat], shard)
 
 
-def _run(arm: str, model: Model, name: str, suite: HarnessSuite) -> tuple[pl.DataFrame, list[Sample]]:
+def evaluated(model: Model, name: str, suite: HarnessSuite, answers: HarnessAnswers, **options: Any) -> Any:
+    """The harness's results for the suite called `name`, asking the model only what is not in `answers`."""
     import torch
     from lm_eval import simple_evaluate
     from lm_eval.api.registry import get_model
@@ -79,25 +116,17 @@ def _run(arm: str, model: Model, name: str, suite: HarnessSuite) -> tuple[pl.Dat
     settings = loading(model, torch.cuda.is_available())
     if suite.chat:
         settings["tokenizer"] = chat_tokenizer(model)
-    with Journal(fingerprint(arm, model), about(arm, model)) as journal, foreign_code(name):
-        answers = HarnessAnswers(journal, [version("lm_eval"), BACKEND, suite.chat])
-        lm = get_model(BACKEND).create_from_arg_obj(settings, {"batch_size": suite.batch_size})
-        results = simple_evaluate(
-            model=resumed(lm, answers),
-            tasks=suite.tasks,
-            num_fewshot=suite.num_fewshot,
-            limit=suite.limit,
-            apply_chat_template=suite.chat,
-            task_manager=manager,
-            bootstrap_iters=0,
-        )
-    assert results is not None
-    samples = [
-        {"suite": name, "task": task, **sample}
-        for task, found in sorted(results["samples"].items())
-        for sample in found
-    ]
-    return pl.DataFrame(list(rows(samples, name, suite.metric)), schema=EVALUATIONS), samples
+    lm = get_model(BACKEND).create_from_arg_obj(settings, {"batch_size": suite.batch_size})
+    return simple_evaluate(
+        model=resumed(lm, answers),
+        tasks=suite.tasks,
+        num_fewshot=suite.num_fewshot,
+        limit=suite.limit,
+        apply_chat_template=suite.chat,
+        task_manager=manager,
+        bootstrap_iters=0,
+        **options,
+    )
 
 
 def loading(model: Model, cuda: bool) -> dict[str, Any]:

@@ -10,11 +10,13 @@ import polars as pl
 from holdfast.common.wording import counted
 from holdfast.inference.journal import Journal
 from holdfast.inference.request import Answer
+from holdfast.inference.shards import Shard
 
 STEP = "lm_eval"
 
 
-KINDS = ("loglikelihood", "loglikelihood_rolling", "generate_until")
+# kinds of requests, with what stands for the answer to another shard's request
+NOT_ASKED: dict[str, Any] = {"loglikelihood": (0.0, False), "loglikelihood_rolling": 0.0, "generate_until": ""}
 
 
 class HarnessAnswers:
@@ -22,14 +24,27 @@ class HarnessAnswers:
 
     `manner` is all that decides an answer besides the model's fingerprint and the request: the harness's version, its
     backend, how the tokenizer is loaded. Takes the place of the harness's `CacheHook`: its backends call `add_partial`
-    after each batch.
+    after each batch. With a `shard` the model is asked that shard's requests only.
     """
 
-    def __init__(self, journal: Journal, manner: Sequence[object]) -> None:
+    def __init__(self, journal: Journal, manner: Sequence[object], shard: Shard | None = None) -> None:
+        self.shard = shard
+        self.of_shard: set[str] = set()  # keys of its requests, hex
+        self.asked_once = False  # the model has answered all requests of a kind, and is not being asked now
         self._journal = journal
         self._manner = blake2b(json.dumps(manner).encode(), digest_size=16).digest()
         rows = journal.rows().filter(pl.col("step") == STEP).select("key", "text").collect()
         self._texts: dict[bytes, str] = dict(rows.iter_rows())
+
+    def mine(self, kind: str, arguments: Sequence[Any]) -> bool:
+        """Whether the request is the shard's, if there is one. A sampled one is none's: it would not be kept."""
+        if self.shard is None:
+            return True
+        key = self._key(kind, arguments)
+        if sampled(kind, arguments) or not self.shard.has(key):
+            return False
+        self.of_shard.add(key.hex())
+        return True
 
     def find(self, kind: str, arguments: Iterable[Any]) -> Any:
         """The model's answer to a request, as the harness's backend returned it; None if there is none."""
@@ -62,19 +77,26 @@ def sampled(kind: str, arguments: Sequence[Any]) -> bool:
 def resumed(lm: Any, answers: HarnessAnswers) -> Any:
     """The harness's model `lm`, asked only what is not in `answers`, to which it adds."""
     lm.set_cache_hook(answers)
-    for kind in KINDS:
+    for kind in NOT_ASKED:
         setattr(lm, kind, _asking(kind, getattr(lm, kind), answers))
     return lm
 
 
 def _asking(kind: str, ask: Callable[..., list[Any]], answers: HarnessAnswers) -> Callable[..., list[Any]]:
     def only_missing(requests: list[Any], *args: Any, **kwargs: Any) -> list[Any]:
-        found = [None if sampled(kind, r.args) else answers.find(kind, r.args) for r in requests]
+        answers.asked_once = False
+        found = [
+            (None if sampled(kind, r.args) else answers.find(kind, r.args))
+            if answers.mine(kind, r.args)
+            else NOT_ASKED[kind]
+            for r in requests
+        ]
         missing = [request for request, answer in zip(requests, found, strict=True) if answer is None]
-        if len(missing) < len(requests):
+        if len(missing) < len(requests) and not answers.shard:
             earlier = counted(len(requests) - len(missing), "request")
             print(f"{STEP}: {earlier} of {len(requests):,} ({kind}) answered by the journal", flush=True)
         new = iter(ask(missing, *args, **kwargs) if missing else [])
+        answers.asked_once = True
         return [next(new) if answer is None else answer for answer in found]
 
     return only_missing

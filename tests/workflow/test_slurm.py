@@ -152,3 +152,17 @@ def test_memory_that_is_not_enough_is_named(here: OnCluster) -> None:
     assert "raise mem_mb (models.<name>.resources" in here.said()
     step.write_text(before)
     here.finish()
+
+
+def test_a_job_that_will_never_start_is_named(here: OnCluster) -> None:
+    """squeue says why it waits; the build goes on to wait, as the cluster may change."""
+    too_many = 1 + int(here.slurm("sinfo", "-h", "-N", "-o", "%c").split()[0])
+    build = here.start("--set-resources", f"filter:cpus_per_task={too_many}")
+    try:
+        wait_for(lambda: "will not start" in here.said() or build.poll() is not None, 150)
+        assert f"cpus_per_task {too_many}" in here.said() or "sbatch" in here.said(), here.said()
+        assert "filter" in here.said()
+    finally:
+        build.send_signal(signal.SIGINT)
+        build.wait(60)
+    here.finish()

@@ -75,8 +75,8 @@ class Model(Section):
     shards: int = Field(
         1,
         ge=1,
-        description="jobs that share the model's rows in reconstruct, generate, score and (base model) evaluate, each with"
-        " `gpus` of its own; tables and journal do not depend on it",
+        description="jobs that share the model's rows in reconstruct, generate, score and (base model) evaluate,"
+        " each with `gpus` of its own; tables and journal do not depend on it",
     )
     resources: dict[str, int | str] = Field(
         {},

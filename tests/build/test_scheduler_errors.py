@@ -31,3 +31,15 @@ def test_a_job_that_left_nothing_else_shows_the_schedulers_log(tmp_path: Path) -
     log.write_text("\n".join(f"line {number}" for number in range(30)))
     assert explain("", [str(log)], tail=True) == [f"the end of {log}:", *(f"line {n}" for n in range(10, 30))]
     assert explain("the message", [], tail=True) == ["the message"]
+
+
+def test_a_request_that_no_node_meets_is_named_without_the_command() -> None:
+    message = (
+        "SLURM sbatch failed. The error message was 'sbatch: error: CPU count per node can not be satisfied\n"
+        "sbatch: error: Batch job submission failed: Requested node configuration is not available'.\n"
+        "    sbatch call:\n        sbatch --parsable --wrap='a very long command'\n"
+    )
+    told = explain(message, [], tail=True)
+    assert told[-1].startswith("It asked for more than any node has: lower cpus_per_task, mem_mb or gpu")
+    assert "very long" not in " ".join(told)
+    assert "CPU count per node" in told[0]

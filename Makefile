@@ -8,7 +8,7 @@ check: lint  ## the fast tier: format, lint, types, unit and property tests
 	envs/in-env dev pytest -m "not engine and not workflow" -n 2
 
 test: check  ## everything: the fast tier, then real engines and whole workflows
-	envs/in-env dev pytest -m "engine or workflow"
+	envs/in-env dev pytest -m "engine or workflow" -n 2 --dist loadgroup
 
 lint:
 	envs/in-env dev ruff format --check .

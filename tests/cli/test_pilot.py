@@ -106,7 +106,8 @@ def test_a_pilot_shows_what_an_unfit_judge_replies(project: Path, server: Server
     assert "judge remote: " in text
     assert "replies are no score: 'What a fine answer!' (" in text
     assert "score.judges" in text
-    assert "Say the word" in text
+    asked = pl.read_parquet(project / ".holdfast/pilot/data/clean/instructions.parquet").sort("instruction_id")
+    assert all(row.strip().split("\n")[0][:40] in text for row in asked["instruction"].head(5))
     assert "nothing was selected  remote (no judge gave a score)" in text
     assert "no candidate was kept" in text
     assert "Next:" not in text

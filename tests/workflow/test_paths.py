@@ -33,7 +33,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
     folder.mkdir()
     for name in ("envs", "profiles", "rules", "src", "data/seed"):
         shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
-    for name in ("Snakefile", ".dvc/config", ".dvc/.gitignore", ".dvcignore", ".gitignore"):
+    for name in ("Snakefile", "dvc.yaml", ".dvc/config", ".dvc/.gitignore", ".dvcignore", ".gitignore"):
         (folder / name).parent.mkdir(exist_ok=True)
         shutil.copy(ROOT / name, folder / name)
     mine = folder / f"mine {AWKWARD}"

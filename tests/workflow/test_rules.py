@@ -82,16 +82,19 @@ def test_only_what_changes_answers_makes_a_job_stale(project: Path) -> None:
 def test_shards_are_jobs_of_their_own_before_the_step_s_own(project: Path) -> None:
     before, now = stages(SHIPPED), stages(with_models(base={"shards": 2}, scholar={"shards": 3}))
     base = {f"{step}_shard-{name}{n}of2" for step, name in STEPS_OF_BASE.items() for n in (1, 2)}
+    runs = ("base", *SHIPPED["arms"])
+    evaluations = {f"evaluate_shard-{run}-{n}of2" for run in runs for n in (1, 2)}
     scholar = {f"{step}_shard-scholar-{n}of3" for step in ("generate", "score") for n in (1, 2, 3)}
-    assert set(now) - set(before) == base | scholar
+    assert set(now) - set(before) == base | scholar | evaluations
     assert stale(before, {name: now[name] for name in before}) == set(), "commands and parameters stay"
-    ask_base = [path for stage in base for path in now[stage]["outs"]]
+    ask_base = [path for stage in base | {f"evaluate_shard-base-{n}of2" for n in (1, 2)} for path in now[stage]["outs"]]
     steps = {name: set(now[name]["deps"]) - set(before[name]["deps"]) for name in before}
     assert {path for paths in steps.values() for path in paths if "base" in path or "reconstruct" in path} == set(
         ask_base
     )
     assert {name for name, more in steps.items() if more} == {
-        "reconstruct", *(f"{step}-{model}" for step in ("generate", "score") for model in ("base", "scholar"))
+        *("reconstruct", *(f"{step}-{model}" for step in ("generate", "score") for model in ("base", "scholar"))),
+        *(f"evaluate-{run}" for run in runs),
     }  # fmt: skip
 
 

@@ -28,13 +28,15 @@ Name = Annotated[str, Field(pattern=NAME)]
 RESERVED = {"base", "sandbox", "summary", "clean", "filter"}  # as arms they would share files with these
 
 
+KINDS_OF_ARMS = ("trained arm", "merged arm")  # in the place of a fault, and no key
+
+
 def _kind_of_arm(arm: Any) -> str:
-    merged = "merge" in arm if isinstance(arm, dict) else isinstance(arm, MergedArm)
-    return "merged arm" if merged else "trained arm"
+    return KINDS_OF_ARMS["merge" in arm if isinstance(arm, dict) else isinstance(arm, MergedArm)]
 
 
 AnyArm = Annotated[
-    Annotated[Arm, Tag("trained arm")] | Annotated[MergedArm, Tag("merged arm")], Discriminator(_kind_of_arm)
+    Annotated[Arm, Tag(KINDS_OF_ARMS[0])] | Annotated[MergedArm, Tag(KINDS_OF_ARMS[1])], Discriminator(_kind_of_arm)
 ]
 
 

@@ -23,11 +23,11 @@ def sweep_faults(values: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
             yield f"{where}.set", f"arms.{arm}.{head} has no {rest}{nearest(rest, known)}"
         elif head == "sources" and len(known) == 1:
             yield f"{where}.set", f"arms.{arm} has one source only; there is no share to vary"
-        for value in sweep["values"]:
+        for number, value in enumerate(sweep["values"]):
             if head in SHARES and not 0 <= value <= 1:
-                yield f"{where}.values", f"{value:g} is no share; it must be from 0 to 1"
+                yield f"{where}.values.{number}", f"{value:g} is no share; it must be from 0 to 1"
             elif sweep["values"].count(value) > 1:
-                yield f"{where}.values", f"{value:g} is there more than once; remove one"
+                yield f"{where}.values.{number}", f"{value:g} is there more than once; remove one"
             elif (new := f"{arm}_{name}_{value_name(key, value)}") in own:
                 yield f"{where}", f"the arm of its value {value:g} would be called {new}, like another arm; rename one"
 

@@ -13,7 +13,7 @@ from holdfast.common.errors import UserError
 from holdfast.params.cross_checks import cross_faults, nearest, setting_faults
 from holdfast.params.file_checks import file_faults
 from holdfast.params.renamed import new_name
-from holdfast.params.schema import Params
+from holdfast.params.schema import KINDS_OF_ARMS, Params
 from holdfast.params.sweep_checks import place, sweep_faults
 from holdfast.params.sweeps import swept, with_sweeps
 from holdfast.params.yaml_versions import yaml_faults
@@ -114,7 +114,7 @@ def dotted(location: tuple[int | str, ...], values: Any) -> str:
         inside = (isinstance(values, dict) and part in values) or (isinstance(values, list) and isinstance(part, int))
         if inside:
             values = values[part]
-        tag = part == "[key]" or part in ("trained arm", "merged arm")
+        tag = part in ("[key]", *KINDS_OF_ARMS)
         if not tag and (inside or number == len(location) - 1):
             parts.append(str(part))
     return ".".join(parts)
@@ -125,6 +125,9 @@ def siblings(location: tuple[int | str, ...]) -> list[str]:
     schema = TypeAdapter(Params).json_schema()
     node: dict[str, Any] = schema
     for part in location[:-1]:
+        if part in KINDS_OF_ARMS:
+            node = resolve(node["oneOf"][KINDS_OF_ARMS.index(str(part))], schema)
+            continue
         options = [resolve(option, schema) for option in node.get("anyOf", node.get("oneOf", [node]))]
         following = [option.get("properties", {}).get(part, option.get("additionalProperties")) for option in options]
         following += [value for option in options for value in option.get("patternProperties", {}).values()]

@@ -38,7 +38,7 @@ def write(*averages: object, **others: object) -> None:
         ({"merge": {"rehearsed": 0.6, "public": 0.6}}, "merge: the shares sum to 1.2; they may sum to 1 at most"),
         ({"merge": {}}, "merge: must have at least 1 entry (found a section without entries)"),
         ({"merge": {"rehearsed": "half"}}, "merge.rehearsed: must be a number (found 'half')"),
-        ({"merge": {"public": 0.5}, "sources": {"domain": 1.0}}, "sources: no such key; did you mean "),
+        ({"merge": {"public": 0.5}, "sources": {"domain": 1.0}}, "sources: no such key; known: merge"),
     ],
 )
 def test_a_faulty_average_is_named(average: object, fault: str) -> None:

@@ -77,14 +77,17 @@ def test_a_value_with_which_an_arm_is_as_another_adds_none() -> None:
         "again": {"arm": "rehearsed", "set": "train.learning_rate", "values": [0.0023, 0.001]},
         "rate": {"arm": "rehearsed", "set": "train.learning_rate", "values": [0.001]},
         "share": SHARE | {"values": [0, 0.83]},
+        "weight": {"arm": "mean", "set": "merge.rehearsed", "values": [1, 0.5]},
     }
-    found = swept(SHIPPED | {"sweeps": sweeps})
+    arms = SHIPPED["arms"] | {"mean": {"merge": {"rehearsed": 0.5}}}
+    found = swept(SHIPPED | {"sweeps": sweeps, "arms": arms})
     assert list(found["arms"]) == ["rehearsed_again_0_001"]
     points = {name: [point["arm"] for point in curve["points"]] for name, curve in found["curves"].items()}
     assert points == {
         "again": ["rehearsed", "rehearsed_again_0_001"],
         "rate": ["rehearsed_again_0_001"],
         "share": ["domain_only", "rehearsed"],
+        "weight": ["rehearsed", "mean"],
     }
 
 
@@ -118,6 +121,13 @@ def test_a_fault_names_the_sweep_and_the_value(sweep: dict[str, Any], fault: str
     with pytest.raises(UserError) as raised:
         validate()
     assert str(raised.value).splitlines()[0].startswith(f"params.yaml: sweeps.share.{fault}")
+
+
+def test_an_average_of_itself_is_refused() -> None:
+    weight = {"arm": "mean", "set": "merge.mean", "values": [1]}
+    write(sweeps={"weight": weight}, arms=SHIPPED["arms"] | {"mean": {"merge": {"mean": 1}}})
+    with pytest.raises(UserError, match=r"arms.mean.merge: mean is an average itself"):
+        validate()
 
 
 def test_a_name_that_is_taken_is_refused() -> None:

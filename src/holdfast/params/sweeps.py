@@ -112,6 +112,10 @@ def _effective(settings: Any, values: Mapping[str, Any]) -> Any:
     if not isinstance(settings, dict):
         return settings
     found: dict[str, Any] = dict(settings)
+    if isinstance(merge := found.get("merge"), dict) and list(filter(None, merge.values())) == [1]:
+        one = values["arms"].get(max(merge, key=merge.__getitem__))
+        if isinstance(one, dict) and "merge" not in one:  # an average of one arm is that arm
+            return _effective(one, values)
     if isinstance(sources := found.get("sources"), dict) and all(isinstance(s, int | float) for s in sources.values()):
         whole = math.fsum(sources.values()) or 1.0
         found["sources"] = {source: round(share / whole, 9) for source, share in sources.items()}

@@ -130,6 +130,8 @@ def test_the_cheapest_arm_that_keeps_every_limit_is_recommended() -> None:
     assert found["text"][0].startswith("cheap: the cheapest of 2 arms that keep every limit (general_loss at most 5")
     assert "is 98.0 % by itself, and 94.0 % if" in found["text"][1]
     assert found["text"][-1] == "cheapest is cheaper, but general_loss is missed (\N{MINUS SIGN}20.0 points)"
+    again = recommend([*tried, arm("even", 0.0, 0.1, 5)], {"dear": 0.999, "cheap": 0.98}, REPORT)
+    assert again["text"][-1] == "even is as cheap, but domain_gain is missed (+10.0 points)"
 
 
 def test_a_smaller_share_is_suggested_until_there_are_several() -> None:

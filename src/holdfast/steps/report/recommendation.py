@@ -120,7 +120,7 @@ def recommend(candidates: Sequence[Candidate], confidences: Mapping[str, float],
             f"{best.name}: {'the only arm' if len(good) == 1 else f'the cheapest of {len(good)} arms'} that"
             f" keep{'s' if len(good) == 1 else ''} every limit ({', '.join(allowed)})",
             *_sureness(best, sure, of_choice, len(candidates)),
-            *[why_not(one) for one in ranked[: ranked.index(best)]],
+            *[why_not(one, best) for one in ranked[: ranked.index(best)]],
             *steps,
         ],
     }
@@ -151,8 +151,8 @@ def percent(share: float) -> str:
     return "more than 99.9 %" if share > 0.999 else f"{math.floor(share * 1000) / 10:.1f} %"
 
 
-def why_not(one: Candidate) -> str:
-    """Why a cheaper arm is not recommended."""
+def why_not(one: Candidate, best: Candidate) -> str:
+    """Why an arm that is cheaper than the best, or as cheap, is not recommended."""
     said = [
         f"{o.limit.name} is not measured"
         if o.estimate is None
@@ -160,7 +160,8 @@ def why_not(one: Candidate) -> str:
         for o in one.outcomes
         if o.state != "met"
     ]
-    return f"{one.name} is cheaper, but {', '.join(said)}"
+    cheap = "cheaper" if one.token_passes < best.token_passes else "as cheap"
+    return f"{one.name} is {cheap}, but {', '.join(said)}"
 
 
 def next_steps(ranked: Sequence[Candidate], report: Report) -> list[str]:

@@ -112,7 +112,7 @@ def test_where_nothing_is_there_it_is_assumed_and_bounded(params: Params) -> Non
     assert planned.most_output_tokens == candidates * params.generate.sampling.max_tokens
     assert planned.output_tokens == round(planned.most_output_tokens * 0.8 * 0.5)
     assert "assumed: 80% of the samples become instructions" in planned.basis
-    assert "assumed: answers of base in generate are 50% of max_tokens long" in planned.basis
+    assert "assumed: answers in generate are 50% of max_tokens long, where a model has none there yet" in planned.basis
 
 
 def written(count: int, answer: Callable[[int], str]) -> pl.DataFrame:

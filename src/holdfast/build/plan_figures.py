@@ -110,7 +110,7 @@ def figures(
     if output is None and asked and longest > 1:
         output = usual_output(step)
         how = "as long as other models' here" if output is not None else f"{ASSUMED_LENGTH:.0%} of max_tokens long"
-        basis = (*basis, f"assumed: answers of {name} in {step} are {how}")
+        basis = (*basis, f"assumed: answers in {step} are {how}, where a model has none there yet")
         output = longest * ASSUMED_LENGTH if output is None else output
     output = longest if output is None else min(output, longest)
     prompt = most.prompt_tokens / most.asked if most.asked else 0.0

@@ -30,6 +30,7 @@ from holdfast.params.validation import validate
 ROWS = 200
 STEPS = ("seed", "reconstruct", "clean", "generate", "score", "filter", "filter.judge_statistics")
 PAGE = FOLDER / "pilot.html"
+LAST_LINES = 20  # of the log of a step that failed without a word of its own
 NEXT = """Next:
   holdfast plan            what the whole build will ask and cost, by these figures
   snakemake --cores all    the whole build; what the pilot has asked is not asked again"""
@@ -133,8 +134,9 @@ def run(job: Job, number: str) -> None:
             cwd=FOLDER, stdout=subprocess.PIPE, stderr=errors, text=True,
         )  # fmt: skip
     if done.returncode:
-        tail = log.read_text(encoding="utf-8", errors="replace").splitlines()[-20:]
-        raise UserError("\n".join([f"{job.stage} failed (status {done.returncode}); the end of {log}:", *tail]))
+        lines = log.read_text(encoding="utf-8", errors="replace").splitlines()
+        own = next((n for n, line in enumerate(lines) if line.startswith("error: ")), -LAST_LINES)
+        raise UserError("\n".join([f"{job.stage} failed (status {done.returncode}; {log}):", *lines[own:]]))
     said = [line for line in done.stdout.splitlines() if line.strip()]
     took = duration(time.monotonic() - begun)
     print(f"{number} {job.stage:<24} {took:>9}  {said[-1].partition(': ')[2] if said else ''}".rstrip(), flush=True)

@@ -145,9 +145,9 @@ def test_the_step_writes_pairs_of_messages_with_their_lineage_and_a_card(tmp_pat
 
 
 def test_no_pair_at_all_is_an_error_that_says_what_to_change(tmp_path):
-    done = run(tmp_path, selection([[("a", 4.0), ("b", 3.75)], [("a", 4.0)], [("a", 4.0), ("b", 3.9)]]))
+    done = run(tmp_path, selection([[("a", 4.0), ("b", 3.75)], [("a", 4.0)], [("a", 3.0)]]))
     assert done.returncode == 1
     assert done.stderr == (
-        "error: preferences: selected gives no pair: 2 small_margin, 1 one_answer; lower preferences.min_margin\n"
+        "error: preferences: selected gives no pair: 2 one_answer, 1 small_margin; lower preferences.min_margin\n"
     )
     assert not (tmp_path / "selected.jsonl").exists()

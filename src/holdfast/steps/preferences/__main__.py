@@ -19,7 +19,7 @@ from holdfast.steps.preferences.params import Preferences
 from holdfast.steps.preferences.tables import PREFERENCES, PREFERENCES_REJECTED
 
 _AT_ONCE = 10_000
-REPAIRS = {  # by the commonest reason, when there is no pair
+REPAIRS = {  # by the first of these reasons that there is, when there is no pair
     "small_margin": "lower preferences.min_margin",
     "one_answer": "raise generate.samples, or let more models or candidates into the selection",
     "not_selected": "read the selection's rejected.parquet",
@@ -48,7 +48,8 @@ def main() -> None:
     reasons = lost["reason"].value_counts().sort("count", "reason", descending=[True, False])
     if chosen.is_empty():
         counts = ", ".join(f"{n:,} {reason}" for reason, n in reasons.iter_rows())
-        raise UserError(f"preferences: {args.selection} gives no pair: {counts}; {REPAIRS[reasons['reason'][0]]}")
+        repair = next(text for reason, text in REPAIRS.items() if reason in reasons["reason"])
+        raise UserError(f"preferences: {args.selection} gives no pair: {counts}; {repair}")
     write_table(written_out(chosen, selected, others, licence_of), args.table, PREFERENCES)
     write_lines(args.table, args.pairs)
     write_table(lost, args.rejected, PREFERENCES_REJECTED)

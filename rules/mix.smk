@@ -1,5 +1,5 @@
 # Mix: the training and validation data of each arm.
-from holdfast.steps.mix.params import MIXTURE, REHEARSAL, Source
+from holdfast.steps.mix.params import MIXTURE, REHEARSAL, Source, probe_files
 
 
 def mix_sources(arm):
@@ -25,6 +25,7 @@ rule mix:
     """Check the arm's sources, compare them with the suites, draw rows in its shares, split and shuffle them."""
     input:
         sources=lambda w: [source.data for source in mix_sources(w.arm).values()],
+        probes=lambda w: [file for source in mix_sources(w.arm).values() for file in probe_files(source)],
         suites=sorted({s["path"] for s in config["evaluate"]["suites"].values() if s.get("path")}),
         harness=harness_items(),
         benchmarks=sorted(benchmark_files()),

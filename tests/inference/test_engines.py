@@ -16,6 +16,11 @@ from models import ROOT, tiny_model
 pytestmark = pytest.mark.engine
 
 
+TOLD = [  # how likely an answer is; the second spells the end of its turn, the last fits no context
+    {"id": f"told {number}", "messages": [["user", "Say it"], ["assistant", answer]], "answer_logprob": True,
+     "sampling": {"temperature": 0.0, "max_tokens": 1}}
+    for number, answer in enumerate(["it it it", "it <|end|> not", "so " * 30, LONG])
+]  # fmt: skip
 SOME_DRAWN = [request for request in REQUESTS if request["id"].startswith("drawn")][::-2]
 
 
@@ -24,7 +29,7 @@ def answered(request, tmp_path_factory):
     """Answers by id to REQUESTS, and to some of them alone and in another order, from one process."""
     arguments = {"max_model_len": 256}
     model = {"path": str(tiny_model()), "engine": request.param, "max_failed_share": 0.2, "engine_args": arguments}
-    cases = [{"model": model, "requests": REQUESTS}, {"model": model, "requests": SOME_DRAWN}]
+    cases = [{"model": model, "requests": [*REQUESTS, *TOLD]}, {"model": model, "requests": SOME_DRAWN}]
     answers = ask_apart(tmp_path_factory.mktemp(request.param), cases)
     return [{row["id"]: row for row in table.iter_rows(named=True)} for table in answers]
 
@@ -63,10 +68,36 @@ def test_an_engine_says_what_the_model_says(answered, reference):
             assert sum(map(math.exp, answers[name]["logprobs"])) < 1, "raw, not shared out among the five"
 
 
+def test_an_engine_tells_how_likely_an_answer_is(answered):
+    answers, _ = answered
+    code = """
+import json, sys, torch
+from transformers import AutoModelForCausalLM, AutoTokenizer
+path, told = sys.argv[1], json.loads(sys.argv[2])
+tokenizer, model = AutoTokenizer.from_pretrained(path), AutoModelForCausalLM.from_pretrained(path)
+found = []
+for asked, answer in told:
+    head = tokenizer.apply_chat_template([{"role": "user", "content": asked}], add_generation_prompt=True)["input_ids"]
+    plain = [i for part in answer.split("<|end|>") for i in (tokenizer(part)["input_ids"], tokenizer("<")["input_ids"],
+             tokenizer("|end|>")["input_ids"])][:-2]
+    ids = [i for part in plain for i in part] + [tokenizer.convert_tokens_to_ids("<|end|>")]
+    logprobs = torch.log_softmax(model(torch.tensor([head + ids])).logits[0], -1)
+    found.append([sum(float(logprobs[len(head) + n - 1, i]) for n, i in enumerate(ids)), len(ids), len(head)])
+print(json.dumps(found))
+"""
+    told = json.dumps([[text for _, text in request["messages"]] for request in TOLD[:3]])
+    command = [str(ROOT / "envs" / "in-env"), "inference", "python", "-c", code, str(tiny_model()), told]
+    found = json.loads(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
+    for number, (logprob, tokens, before) in enumerate(found):
+        row = answers[f"told {number}"]
+        assert row["logprobs"] == pytest.approx([logprob], abs=1e-3 * tokens)
+        assert (row["output_tokens"], row["prompt_tokens"], row["text"]) == (tokens, before, "")
+
+
 def test_an_engine_reports_every_row(answered):
     answers, _ = answered
-    assert list(answers) == [request["id"] for request in REQUESTS]
-    assert {name for name, row in answers.items() if row["error"]} == {LONG, "no such token"}
+    assert list(answers) == [request["id"] for request in [*REQUESTS, *TOLD]]
+    assert {name for name, row in answers.items() if row["error"]} == {LONG, "told 3", "no such token"}
     for request in REQUESTS:
         row = answers[request["id"]]
         if request["id"] == "no such token":

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from holdfast.chat.control_tokens import added_tokens
 from holdfast.chat.dates import FIXED_DATE
+from holdfast.common.errors import UserError
 from holdfast.inference.engines.renderer import Renderer
 from holdfast.inference.params import Sampling
 from holdfast.inference.request import Request
@@ -73,6 +74,30 @@ def test_turns_end_with_their_token_and_no_text_opens_one(tmp_path: Path, name: 
         spelled, plain = ids(renderer, f"a {text} b"), ids(renderer, "a b")
         assert [i for i in spelled if i in tokens.values()] == [i for i in plain if i in tokens.values()]
         assert text in renderer.tokenizer.decode(spelled).partition("a ")[2].partition(" b")[0].split()
+
+
+@pytest.mark.parametrize("name", sorted(SHAPES))
+def test_an_answer_s_tokens_are_its_text_and_the_end_of_its_turn(tmp_path: Path, name: str) -> None:
+    tokenizer(SHAPES[name]).save_pretrained(tmp_path)
+    renderer = Renderer(name, str(tmp_path), None)
+    talk = (("user", "Say it"), ("assistant", "first"), ("user", "Again"), ("assistant", "second one"))
+    for messages in (talk, talk[:2]):
+        request = Request("x", None, messages, 0, Sampling(), answer_logprob=True)
+        try:
+            found = renderer.answer_ids(request)
+        except UserError:
+            assert name == "no_template"
+            return
+        prompt = renderer.prompt_ids(Request("x", None, messages[:-1], 0, Sampling()))
+        assert isinstance(prompt, list) == isinstance(found, tuple)
+        if isinstance(found, tuple):
+            ids, told = found
+            text = renderer.tokenizer.decode(ids[-told:], skip_special_tokens=False)
+            ends = renderer.stop_ids(request)
+            assert messages[-1][1] in text
+            assert messages[-2][1] not in text
+            assert not ends or ids[-1] == ends[-1]
+            assert ids[:-told] == prompt[: len(ids) - told]
 
 
 def test_a_template_that_breaks_refuses_the_row_with_its_words(renderer: Renderer) -> None:

@@ -32,6 +32,11 @@ def test_a_rendering_makes_another_key_and_none_leaves_those_of_old_journals():
     assert len({request_key("f", r) for r in (plain, shown, shown._replace(rendering='{"tools": []}'))}) == 3
 
 
+def test_asking_how_likely_an_answer_is_has_a_key_of_its_own():
+    written = Request("r", None, (("user", "a"), ("assistant", "b")), 0, Sampling(temperature=0.0, max_tokens=1))
+    assert request_key("f", written) != request_key("f", written._replace(answer_logprob=True))
+
+
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 
 

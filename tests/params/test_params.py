@@ -98,6 +98,21 @@ def test_the_shipped_file_is_valid() -> None:
             "sources.domain: clusters has no effect without draw: balanced",
         ),
         (
+            "sources:\n",
+            "sources:\n  rehearsal: {selection: selected, draw: damage}\n",
+            "sources.rehearsal: draw: damage and probe need each other",
+        ),
+        (
+            "sources:\n",
+            "sources:\n  rehearsal: {selection: selected, draw: damage, probe: domain_onl}\n",
+            "sources.rehearsal.probe: domain_onl is not defined in arms; did you mean domain_only?",
+        ),
+        (
+            "sources:\n",
+            "sources:\n  rehearsal: {selection: selected, draw: damage, probe: rehearsed}\n",
+            "sources.rehearsal.probe: the mixture of rehearsed is itself drawn by damage (rehearsal)",
+        ),
+        (
             "mix: {}",
             "mix: {}\npreferences: {selections: [selectd]}",
             "preferences.selections: selectd is not defined in filter; did you mean selected?",

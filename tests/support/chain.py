@@ -86,7 +86,7 @@ def request(r):
     return Request(r["id"], tuple(r["prompt_ids"]) if "prompt_ids" in r else None,
                    tuple(map(tuple, r["messages"])) if "messages" in r else None, r.get("seed", 0),
                    Sampling(**r["sampling"]), tuple(r.get("stop_ids", ())), tuple(r.get("logprobs_of", ())),
-                   r.get("own_logprob", False), r.get("stop_text"))
+                   r.get("own_logprob", False), r.get("stop_text"), None, r.get("answer_logprob", False))
 
 for number, case in enumerate(json.load(open("asked.json"))):
     os.makedirs(str(number))

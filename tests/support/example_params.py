@@ -17,6 +17,7 @@ EXCLUDED = {  # by another key that is set, or by having one valid value beside 
     "seed.prefix", "filter.selected.min_judges", "filter.selected.same_language", "sources.domain.selection",
     "sources.domain.format", "sources.domain.shape", "sources.domain.slices", "sources.rehearsal.path",
     "sources.rehearsal.columns", "sources.rehearsal.format", "sources.rehearsal.shape", "sources.rehearsal.slices",
+    "sources.domain.probe", "sources.rehearsal.clusters",
     "arms.both.budget", "arms.domain_only.size_from", "arms.domain_only.train", "train.budget.epochs",
     "train.budget.domain_epochs", "train.config", "train.merge",
     "evaluate.suites.general.measures",
@@ -34,6 +35,7 @@ def full() -> dict[str, Any]:
     base = model | {"path": "./base", "engine_args": {"dtype": "float32", "trust_remote_code": True}}
     models = {"base": base, "scholar": model, "novice": model | {"path": "models/sandbox/novice"}}
     source = {"format": LEFT_OUT, "shape": LEFT_OUT, "columns": {"messages": "messages"}, "split": "test",
+              "probe": LEFT_OUT,
               "slices": LEFT_OUT, "selection": LEFT_OUT, "policy": ["outputs_may_train"], "licence": "MIT"}  # fmt: skip
     suites = {
         name: suite | {"max_tokens": 7, "measures": "domain"} for name, suite in shipped["evaluate"]["suites"].items()
@@ -65,7 +67,8 @@ def full() -> dict[str, Any]:
         "preferences": {"selections": ["selected"], "min_margin": 0.1},
         "mix": {"size_from": "rehearsal", "validation": 0.1, "max_bad_share": 0.2, "too_long": "truncate"},
         "sources": {"domain": source | {"path": "data/sandbox/domain_train.jsonl"},
-                    "rehearsal": source | {"path": LEFT_OUT, "selection": "own", "columns": LEFT_OUT}},
+                    "rehearsal": source | {"path": LEFT_OUT, "selection": "own", "columns": LEFT_OUT, "draw": "damage",
+                                           "probe": "domain_only", "clusters": LEFT_OUT}},
         "arms": {"both": {"sources": {"rehearsal": 0.5, "domain": 0.5}, "unit": "tokens", "budget": LEFT_OUT,
                           "size_from": "domain", "shortage": "repeat",
                           "train": {"sequence_len": 150, "learning_rate": 0.001, "budget": {"domain_epochs": 2.0},

@@ -22,14 +22,17 @@ BLOCK = re.compile(r"(<!-- rule graph -->\n).*?(<!-- end of rule graph -->)", re
 AVERAGE = {"merge": {"rehearsed": 0.5}}  # without an arm that is an average there is no job of `merge`
 HARNESS = {"kind": "lm_eval", "tasks": ["gsm8k"]}  # without a suite of the harness there is no job of `suite_items`
 
+BACKWARDS = "probe"  # between the mixtures of two arms: its jobs close no circle, but the rules would
+
 
 @cache
 def jobs_with_every_rule() -> list[Job]:
-    """The jobs of the shipped params.yaml, the sandbox, with a harness suite, preferences and an average added."""
+    """The jobs of the shipped params.yaml, the sandbox, with what else there is rules for."""
     params = yaml.safe_load((ROOT / "params.yaml").read_text())
     params["evaluate"]["suites"]["harness"] = HARNESS
     params["arms"]["averaged"] = AVERAGE
     params["preferences"] = {"selections": ["selected"]}
+    params["sources"]["rehearsal"] = {"selection": "selected", "draw": "damage", "probe": "domain_only"}
     here = Path.cwd()
     with tempfile.TemporaryDirectory() as folder:
         for name in ("Snakefile", "rules", "src", "envs", "data", "profiles"):
@@ -56,10 +59,11 @@ def direct_inputs(jobs: list[Job]) -> dict[str, set[str]]:
 
 def mermaid(jobs: list[Job]) -> Iterator[str]:
     """The graph as lines of a mermaid flowchart; rules that run only in the sandbox are dashed."""
-    graph = direct_inputs(jobs)
+    graph = direct_inputs([job for job in jobs if job.rule != BACKWARDS])
     yield "flowchart TD"
     for rule in TopologicalSorter({rule: sorted(graph[rule]) for rule in sorted(graph)}).static_order():
         yield from (f"  {other} --> {rule}" for other in sorted(graph[rule]))
+    yield from ("  train -.-> probe", "  probe -.-> mix")
     yield "  classDef sandbox stroke-dasharray: 4"
     yield f"  class {','.join(sorted(rule for rule in graph if rule.startswith('sandbox')))} sandbox"
 

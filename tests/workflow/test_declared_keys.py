@@ -41,7 +41,9 @@ class Writer:
 
     def answers(self, requests: Any) -> Any:
         for number, (key, request) in enumerate(requests):
-            scores = [-1.0 - n for n in range(len(request.logprobs_of))] or ([-2.0] if request.own_logprob else None)
+            scores = [-1.0 - n for n in range(len(request.logprobs_of))] or (
+                [-2.0] if request.own_logprob or request.answer_logprob else None
+            )
             yield [
                 Answer(
                     key,

@@ -155,6 +155,17 @@ def test_pairs_are_made_where_asked_for_and_concern_nothing_else(project: Path) 
     assert "add `preferences: {selections: [selected]}`" in done.stdout + done.stderr
 
 
+def test_what_is_drawn_by_damage_comes_after_the_arm_that_probes_it(project: Path) -> None:
+    rehearsal = {"selection": "selected", "draw": "damage", "probe": "domain_only"}
+    before, now = stages(SHIPPED), stages(SHIPPED | {"sources": {**SHIPPED["sources"], "rehearsal": rehearsal}})
+    assert set(now) - set(before) == {"probe-selected-base", "probe-selected-domain_only"}
+    assert stale(before, {name: now[name] for name in before}) == {"mix-rehearsed", "report"}
+    assert {"data/filter/selected.parquet", "models/domain_only"} <= set(now["probe-selected-domain_only"]["deps"])
+    probes = {"data/probe/selected/base.parquet", "data/probe/selected/domain_only.parquet"}
+    assert probes <= set(now["mix-rehearsed"]["deps"])
+    assert {dep for dep in now["mix-domain_only"]["deps"] if "probe" in dep} == set()
+
+
 def test_a_model_is_read_whole_if_what_it_answers_by_is_declared(project: Path) -> None:
     priced = {"path": "m", "engine_args": {"dtype": "float32"}, "rates": {"output_per_million_tokens": 3.0}}
     Path("params.yaml").write_text(yaml.safe_dump({"models": {"m": priced}}))

@@ -35,6 +35,7 @@ CHAIN = (
     "score",
     "filter",
     "preferences",
+    "probe",
     "mix",
     "train",
     "merge",

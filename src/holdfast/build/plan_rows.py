@@ -16,13 +16,14 @@ from holdfast.build.plan_forecast import Forecast, forecast
 from holdfast.build.plan_outlook import TEMPLATE_TOKENS, Arguments, Outlook
 from holdfast.common.files import scan_table
 from holdfast.common.pilot import built_or_piloted
-from holdfast.common.tables import GENERATIONS, INSTRUCTIONS, PROMPTS, SCORES
+from holdfast.common.tables import GENERATIONS, INSTRUCTIONS, PROMPTS, SCORES, SELECTED
 from holdfast.inference.ask import Request
 from holdfast.inference.params import Model
 from holdfast.inference.shards import Shard
 from holdfast.inference.token_estimate import text_tokens
 from holdfast.params.schema import Params
 from holdfast.steps.generate import candidates as generate
+from holdfast.steps.probe import requests as probe
 from holdfast.steps.reconstruct import samples as reconstruct
 from holdfast.steps.score import requests as score
 from holdfast.steps.seed import files as seeds
@@ -38,10 +39,24 @@ def rows_of(shell: str, outlook: Outlook) -> list[Rows]:
         "generate": _generate,
         "score": _score,
         "evaluate": evaluations,
+        "probe": _probe,
     }
     module = command[command.index("-m") + 1] if "-m" in command else ""
     step = steps.get(module.removeprefix("holdfast.steps.").removesuffix(".shard"))
     return list(step(_arguments(command), outlook)) if step else []
+
+
+def _probe(args: Arguments, outlook: Outlook) -> Iterator[Rows]:
+    params = outlook.params
+    arm, base, path = args["arm"][0], params.models[params.base], args["model"][0]
+    model = base if path == base.path else base.trained(path)
+    there = built_or_piloted(args["selected"][0])
+    if there is None:
+        yield Rows(arm, None, uncounted="one row for each selected answer, which are yet to be chosen")
+        return
+    found = count(arm, model, probe.requests(scan_table(there, SELECTED)), outlook.there(model))
+    exact = outlook.known(args["selected"][0])
+    yield figures(arm, model, "probe", found.asked, found.reused, found, exact=exact)
 
 
 def _arguments(command: list[str]) -> Arguments:

@@ -18,7 +18,9 @@ class Request(NamedTuple):
     `own_logprob` the answer's `logprobs` is one number instead: the sum over the tokens written; null where an engine
     cannot tell. `stop_text` is plain text after which nothing is wanted: an engine may stop there, leaving it out, or
     write on. `rendering` is a JSON object of what the chat template is given besides `messages`: `tools`, and switches
-    such as `enable_thinking`.
+    such as `enable_thinking`. With `answer_logprob` the last of `messages` is an answer by the assistant, and nothing
+    is written: `logprobs` is one number, the sum over the tokens of that answer and the one that ends its turn, and
+    `output_tokens` counts these. Only engines that run in this process can do that.
     """
 
     id: str
@@ -31,6 +33,7 @@ class Request(NamedTuple):
     own_logprob: bool = False
     stop_text: str | None = None
     rendering: str | None = None
+    answer_logprob: bool = False
 
 
 VERSION = 1  # of how engines send a request; raise it when that changes, so that old answers are not used
@@ -91,6 +94,8 @@ def request_key(fingerprint: str, request: Request, opened: bool = False) -> byt
         digest.update(array("q", request.prompt_ids).tobytes())
     else:
         assert request.messages, "a request has prompt_ids or messages"
+        if request.answer_logprob:
+            digest.update(b"answer")
         parts = [part for message in request.messages for part in message]
         if request.rendering is not None:  # without, keys are as they were before there were renderings
             digest.update(b"rendered")

@@ -61,6 +61,16 @@ def cross_faults(params: Params) -> Iterator[str]:
     for name in sorted(used & set(sources)):
         if (selected := sources[name].selection) is not None:
             yield from undefined(f"sources.{name}.selection", [selected], params.filter, "filter")
+    forgetful = {name for name, source in sources.items() if source.draw == "damage"}
+    for name in sorted(forgetful):
+        probe = sources[name].probe
+        assert probe is not None
+        yield from undefined(f"sources.{name}.probe", [probe], params.trained_arms, "arms")
+        if probe in params.trained_arms and (own := forgetful & set(params.trained_arms[probe].sources)):
+            yield (
+                f"sources.{name}.probe: the mixture of {probe} is itself drawn by damage ({', '.join(sorted(own))});"
+                " name an arm without rehearsal"
+            )
     yield from undefined("report.gated", params.report.gated, params.arms, "arms")
     if "reference" in params.report.model_fields_set or params.report.limits.domain_shortfall is not None:
         yield from undefined("report.reference", [params.report.reference], params.arms, "arms")

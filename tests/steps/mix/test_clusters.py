@@ -1,12 +1,14 @@
 """Sources that are drawn evenly over clusters of questions."""
 
 from collections import Counter
+from functools import partial
 
 import polars as pl
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
+from holdfast.steps.mix.arrangement import in_turn
 from holdfast.steps.mix.clusters import cluster
 from holdfast.steps.mix.mixture import Allocation, draw
 
@@ -40,7 +42,8 @@ def pool_of(sizes):
 
 def drawn(pool, clusters, size, unit="rows", seed=0):
     available = pool.height if unit == "rows" else int(pool["tokens"].sum())
-    return draw(pool, Allocation("s", None, 1.0, available, size), unit, 0.0, seed, clusters)[0]
+    arranged = None if clusters is None else partial(in_turn, clusters=clusters)
+    return draw(pool, Allocation("s", None, 1.0, available, size), unit, 0.0, seed, arranged)[0]
 
 
 def test_no_cluster_mixes_questions_of_two_kinds():

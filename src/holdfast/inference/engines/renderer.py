@@ -64,6 +64,22 @@ class Renderer:
                 return first_line(error)
         return ids + (self._choice(request, ids).opening if request.logprobs_of else [])
 
+    def answer_ids(self, request: Request) -> tuple[list[int], int] | str:
+        """The conversation with its last message, up to the end of that turn, and how many tokens at its end are that
+        message; or why the template refuses it. Raises UserError if there is no template."""
+        assert request.messages
+        assert request.messages[-1][0] == "assistant"
+        try:
+            asked = self._ids(request.messages[:-1], request.rendering)
+            whole = self._ids(request.messages, request.rendering, opening=False)
+        except Refused as error:
+            return first_line(error)
+        ends = set(self.stop_ids(request))
+        last = next((i for i in reversed(range(len(whole))) if whole[i] in ends), len(whole) - 1)
+        whole = whole[: last + 1]
+        same = next((i for i, (a, b) in enumerate(zip(asked, whole, strict=False)) if a != b), min(len(asked), last))
+        return whole, len(whole) - max(same, 1)  # nothing tells how likely the first token of all is
+
     def stop_ids(self, request: Request) -> list[int]:
         """Tokens that end the answer besides the model's own: the request's, and what closes an assistant's turn.
 
@@ -109,9 +125,9 @@ class Renderer:
             self._choices[known] = _Choices(after[0][len(before) : -1], tokens)
         return self._choices[known]
 
-    def _ids(self, messages: Sequence[tuple[str, str]], rendering: str | None) -> list[int]:
+    def _ids(self, messages: Sequence[tuple[str, str]], rendering: str | None, opening: bool = True) -> list[int]:
         if not any(self._control.search(content) for _, content in messages):
-            return self._encode(self._render(messages, rendering))
+            return self._encode(self._render(messages, rendering, opening))
         # A message spells a control token. Mark these spots, render, and encode them as plain text.
         spelled: list[str] = []
         fence = next(c for c in map(chr, range(0xE000, 0xF8FF)) if not any(c in content for _, content in messages))
@@ -120,7 +136,8 @@ class Renderer:
             spelled.append(match.group())
             return f"{fence}{len(spelled) - 1}{fence}"
 
-        rendered = self._render([(role, self._control.sub(marked, content)) for role, content in messages], rendering)
+        plain = [(role, self._control.sub(marked, content)) for role, content in messages]
+        rendered = self._render(plain, rendering, opening)
         ids: list[int] = []
         for i, part in enumerate(re.split(f"{fence}(\\d+){fence}", rendered)):
             token = spelled[int(part)] if i % 2 else ""

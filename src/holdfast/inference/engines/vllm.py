@@ -43,7 +43,7 @@ class VllmEngine:
 
     def answers(self, requests: Iterator[tuple[bytes, Request]]) -> Iterator[list[Answer]]:
         """See `holdfast.inference.engines.Engine`."""
-        running: dict[str, tuple[Request, float]] = {}
+        running: dict[str, tuple[Request, float, int]] = {}
         exhausted = False
         while True:
             refused = []
@@ -65,13 +65,14 @@ class VllmEngine:
             if finished:
                 yield [self._answer(output, *running.pop(output.request_id)) for output in finished]
 
-    def _add(self, key: bytes, request: Request, running: dict[str, tuple[Request, float]]) -> Answer | None:
+    def _add(self, key: bytes, request: Request, running: dict[str, tuple[Request, float, int]]) -> Answer | None:
         from vllm.exceptions import VLLMClientError
         from vllm.inputs import tokens_input
 
-        ids = self.renderer.prompt_ids(request)
-        if isinstance(ids, str):
-            return Answer(key, error="template_refused", detail=ids)
+        rendered = self.renderer.answer_ids(request) if request.answer_logprob else self.renderer.prompt_ids(request)
+        if isinstance(rendered, str):
+            return Answer(key, error="template_refused", detail=rendered)
+        ids, told = rendered if isinstance(rendered, tuple) else (rendered, 0)
         if len(ids) >= self.context:
             return Answer(
                 key,
@@ -83,7 +84,7 @@ class VllmEngine:
             self.engine.add_request(key.hex(), tokens_input(ids), self._sampling(request))
         except (VLLMClientError, ValueError) as error:  # an unknown token, or settings that do not go together
             return Answer(key, prompt_tokens=len(ids), error="refused", detail=first_line(error))
-        running[key.hex()] = (request, time.monotonic())
+        running[key.hex()] = (request, time.monotonic(), told)
         return None
 
     def _sampling(self, request: Request) -> Any:
@@ -102,12 +103,26 @@ class VllmEngine:
             stop_token_ids=self.renderer.stop_ids(request),
             stop=request.stop_text,
             logprobs=0 if request.own_logprob else None,
+            prompt_logprobs=0 if request.answer_logprob else None,
             logprob_token_ids=self.renderer.first_tokens(request) if request.logprobs_of else None,
             skip_special_tokens=False,  # a special token in the middle of a text is a fault that must be seen
             output_kind=RequestOutputKind.FINAL_ONLY,
         )
 
-    def _answer(self, output: Any, request: Request, begun: float) -> Answer:
+    def _answer(self, output: Any, request: Request, begun: float, told: int) -> Answer:
+        """`told`: so many tokens at the end of the prompt are an answer whose log-probability is wanted."""
+        if told:
+            told_ids = output.prompt_token_ids[-told:]
+            found = sum(at[token].logprob for at, token in zip(output.prompt_logprobs[-told:], told_ids, strict=True))
+            return Answer(
+                key=bytes.fromhex(output.request_id),
+                finish_reason="stop",
+                prompt_tokens=len(output.prompt_token_ids) - told,
+                output_tokens=told,
+                seed=request.seed,
+                time_s=round(time.monotonic() - begun, 6),
+                logprobs=[found],
+            )
         said = output.outputs[0]
         logprobs = None
         if request.logprobs_of:

@@ -15,6 +15,7 @@ from holdfast.common.tables import MIX_CONTAMINATION, MIX_REJECTED
 from holdfast.common.wording import counted
 from holdfast.inference.model_files import pinned_loading
 from holdfast.steps.mix import mixture
+from holdfast.steps.mix.arrangement import arrangements
 from holdfast.steps.mix.contamination import (
     counts_by_suite,
     drop_contaminated,
@@ -64,23 +65,6 @@ def load(sources: dict[str, Source], params: str, mix: Mix) -> tuple[pl.DataFram
     return pl.concat(rows), pl.concat(malformed)
 
 
-def clusters_of(rows: pl.DataFrame, sources: dict[str, Source], seed: int) -> dict[str, pl.DataFrame]:
-    """Clusters (row_id, cluster) of the sources that are drawn evenly over them, from all their rows.
-
-    Rows that are rejected later count too, because which ones are depends on the arm: arms are to share rows.
-    """
-    balanced = {name: source.clusters for name, source in sources.items() if source.draw == "balanced"}
-    if not balanced:
-        return {}
-    from holdfast.steps.mix.clusters import cluster  # scipy, which few mixtures need
-
-    found = {name: cluster(rows.filter(pl.col("source") == name), count, seed) for name, count in balanced.items()}
-    for name, table in found.items():
-        sizes = sorted(table["cluster"].value_counts()["count"])
-        print(f"mix: {name}: drawn evenly over {len(sizes):,} clusters of {sizes[0]:,} to {sizes[-1]:,} rows")
-    return found
-
-
 def sequence_len(declared: str, arm: str) -> int:
     """The arm's training context in tokens."""
     own = optional(declared, f"arms.{arm}.train.sequence_len", None, file_of(arm))
@@ -97,7 +81,7 @@ def main() -> None:
 
     kept, malformed = load(sources, args.params, mix)
     rejected = [malformed]
-    clusters = clusters_of(kept, sources, seed)
+    arranged = arrangements(kept, sources, seed)
     kept, dropped = mixture.drop_duplicates(kept, sorted(arm.sources, key=lambda name: (name != size_from, name)))
     rejected.append(rejected_rows(dropped))
     items, reporting = load_items(args.suites, args.harness, compared), reporting_sources(sources, size_from)
@@ -116,7 +100,7 @@ def main() -> None:
             f"mix {args.arm}: {source}: {counted(len(some), 'row')} rejected: {reason}, such as: {example}", flush=True
         )
     parts = mixture.allocate(kept, args.arm, arm, size_from, {name: source.slices for name, source in sources.items()})
-    drawn = [mixture.draw(kept, part, arm.unit, mix.validation, seed, clusters.get(part.source)) for part in parts]
+    drawn = [mixture.draw(kept, part, arm.unit, mix.validation, seed, arranged.get(part.source)) for part in parts]
     train = mixture.shuffled(pl.concat([t for t, _ in drawn]), seed)
     val = mixture.shuffled(pl.concat([v for _, v in drawn]), seed)
     left = kept.join(pl.concat([train, val]), on="row_id", how="anti")

@@ -1,12 +1,11 @@
 """From the rows of an arm's sources to its mixture: remove duplicates, allocate sizes by share, draw, split, shuffle.
 
-Rows are drawn in the order of a hash of seed and row; of a source with clusters in turn from each, and within a cluster
-in this order. So a smaller draw is a subset of a larger one (arms at several ratios share rows), and neither row order
-nor the other sources matter.
+Rows are drawn in the order of a hash of seed and row, or in one that follows from it (`arrangement`). So a smaller draw
+is a subset of a larger one (arms at several ratios share rows), and neither row order nor the other sources matter.
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 import polars as pl
@@ -106,11 +105,11 @@ def draw(
     unit: str,
     validation: float,
     seed: int,
-    clusters: pl.DataFrame | None = None,
+    arranged: Callable[[pl.DataFrame], pl.DataFrame] | None = None,
 ) -> tuple[pl.DataFrame, pl.DataFrame]:
     """Training and validation rows of `part`, drawn from `rows` (source, slice, row_id, prompt_key, tokens).
 
-    `clusters` (row_id, cluster): each gives as many rows as the others, as far as it has them.
+    `arranged` puts the rows, which are in the order of their hashes, in another order to draw them in.
     Rows with the same prompt stay on one side. If it needs more rows than there are, training rows are repeated (column
     `copy`: 0, 1, …).
     """
@@ -118,8 +117,8 @@ def draw(
     if part.slice is not None:
         pool = pool.filter(pl.col("slice") == part.slice)
     pool = _ordered(pool, seed, "draw")
-    if clusters is not None:
-        pool = _in_turn(pool, clusters)
+    if arranged is not None:
+        pool = arranged(pool)
     pool = pool.with_columns(copy=pl.lit(0, pl.Int64))
     drawn = _prefix(pool, part.size, unit)
     held = _held_out(drawn, validation, seed)
@@ -142,13 +141,6 @@ def _ordered(rows: pl.DataFrame, seed: int, purpose: str, *columns: str) -> pl.D
     columns = columns or ("row_id",)
     keys = [row_seed(seed, purpose, *parts) for parts in rows.select(columns).iter_rows()]
     return rows.with_columns(_key=pl.Series(keys, dtype=pl.Int64)).sort("_key", *columns, "row_id").drop("_key")
-
-
-def _in_turn(rows: pl.DataFrame, clusters: pl.DataFrame) -> pl.DataFrame:
-    """The first row of every cluster, then the second of every one that has it, and so on."""
-    clustered = rows.join(clusters, on="row_id", how="left", maintain_order="left")
-    turns = clustered.with_columns(_turn=pl.int_range(pl.len()).over("cluster"))
-    return turns.sort("_turn", maintain_order=True).drop("_turn", "cluster")
 
 
 def _prefix(rows: pl.DataFrame, size: int, unit: str) -> pl.DataFrame:

@@ -108,10 +108,14 @@ class Source(Section):
     )
     split: str = Field("train", description="split of a `datasets` folder or a JSON file that has several")
     slices: dict[str, float] = Field({}, description="use these slices only, in these relative shares; empty: all rows")
-    draw: Literal["uniform", "balanced"] = Field(
+    draw: Literal["uniform", "balanced", "damage"] = Field(
         "uniform",
         description="which rows an arm gets that does not use all: any, by a hash of seed and row; balanced: as many of"
-        " each cluster of questions, as far as it has them",
+        " each cluster of questions, as far as it has them; damage: the likelier, the more the arm `probe` has"
+        " forgotten of the answer",
+    )
+    probe: str | None = Field(
+        None, description="for `draw: damage`: an arm without rehearsal, such as a short run on the domain alone"
     )
     clusters: int = Field(100, ge=2, description="number of clusters of questions, for `draw: balanced`")
     contamination: Literal["reject", "report"] | None = Field(
@@ -131,12 +135,22 @@ class Source(Section):
             raise ValueError("the shares of slices must be above 0; leave a slice out instead")
         if self.draw == "uniform" and "clusters" in self.model_fields_set:
             raise ValueError("clusters has no effect without draw: balanced; set it, or remove clusters")
+        if (self.draw == "damage") != (self.probe is not None):
+            raise ValueError("draw: damage and probe need each other; set both or neither")
+        if self.draw == "damage" and self.selection is None:
+            raise ValueError("draw: damage needs a selection: only its answers are probed")
         return self
 
     @property
     def data(self) -> str:
         """The file or folder that holds the rows."""
         return self.path or f"data/filter/{self.selection}.parquet"
+
+
+def probe_files(source: Source) -> list[str]:
+    """For `draw: damage`: the log-probabilities of the source's answers by the base model and by the arm `probe`."""
+    models = ["base", source.probe] if source.probe is not None else []
+    return [f"data/probe/{source.selection}/{model}.parquet" for model in models]
 
 
 REHEARSAL = {"selection": "selected"}  # the source `rehearsal`, unless params.yaml defines it

@@ -1,0 +1,1 @@
+"""probe: how likely a model finds the selected answers."""

@@ -16,7 +16,7 @@ from holdfast.cli.check import report_settings
 from holdfast.cli.params_edit import add_arm
 from holdfast.cli.tune_arms import Arms
 from holdfast.cli.tune_search import REHEARSAL, Values, share_of
-from holdfast.cli.tune_text import Bound, cost, result
+from holdfast.cli.tune_text import Bound, cost, how_to_use, result
 from holdfast.common import section
 from holdfast.common.errors import UserError
 from holdfast.params.sweeps import with_sweeps
@@ -68,13 +68,16 @@ def main(arguments: argparse.Namespace) -> int:
         running.end()
     chosen = next((one for one in tried if one.share == found.keeps), None)
     sure = arms.sureness(chosen) if chosen else None
-    known = chosen is not None and chosen.name in values["arms"]
-    print("\n" + result(bound, found, arms.trials, sure, report, known))
+    print("\n" + result(bound, found, arms.trials, sure, report) + "\n")
     if chosen is None:
         return 1
-    if arguments.write and not known:
+    if chosen.name in values["arms"]:
+        print(f"{chosen.name} is in params.yaml.")
+    elif arguments.write:
         add_arm(chosen.name, chosen.arm, f"`holdfast tune --precision {precision:g}` of {name}")
-        print(f"params.yaml: has the arm {chosen.name} now; `snakemake --cores all` takes its files from DVC's cache")
+        print(f"params.yaml has the arm {chosen.name} now; `snakemake --cores all` takes its files from DVC's cache.")
+    else:
+        print(how_to_use(chosen.name, chosen.arm))
     return 0
 
 

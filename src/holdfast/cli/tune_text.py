@@ -115,13 +115,8 @@ def missed(trial: Trial) -> str:
     return " and ".join(check.limit for check in trial.checks if not check.met)
 
 
-def result(
-    bound: Bound, found: Found, trials: Mapping[str, Trial], sure: float | None, report: Report, known: bool
-) -> str:
-    """The table of the shares that were tried, what was found, how sure that is, and how to use it.
-
-    `known`: the arm that was found is in params.yaml.
-    """
+def result(bound: Bound, found: Found, trials: Mapping[str, Trial], sure: float | None, report: Report) -> str:
+    """The table of the shares that were tried, what was found, and how sure that is."""
     ordered = sorted(trials.values(), key=lambda trial: trial.share)
     lines = [*table(ordered, report), ""]
     if found.keeps is None:
@@ -145,7 +140,7 @@ def result(
         )
     if bound.seeds == 1:
         lines.append("Another training run may come out differently: training_seeds: 3 measures that.")
-    return "\n".join([*lines, "", *([f"{best.name} is in params.yaml."] if known else how_to_use(best))])
+    return "\n".join(lines)
 
 
 def table(trials: Sequence[Trial], report: Report) -> list[str]:
@@ -176,9 +171,9 @@ def nothing_found(greatest: Trial) -> list[str]:
     return [*lines, "`holdfast summary` says what else to try."]
 
 
-def how_to_use(best: Trial) -> list[str]:
-    return [
-        "Add it to params.yaml, or have the same command do it with --write:",
-        f"arms:\n{arm_text(best.name, best.arm)}".rstrip(),
-        "Then run `snakemake --cores all`, which takes its files from DVC's cache.",
-    ]
+def how_to_use(name: str, arm: dict[str, Any]) -> str:
+    """For an arm that is not in params.yaml."""
+    return (
+        f"Add it to params.yaml, or have the same command do it with --write:\narms:\n{arm_text(name, arm)}"
+        "Then run `snakemake --cores all`, which takes its files from DVC's cache."
+    )

@@ -163,7 +163,9 @@ def verdict(figures: Figures, report: Report) -> Figures:
 
 
 def frontier_in_words(found: Figures, confidence: float) -> list[str]:
-    """The result of `frontier` as sentences, without full stops."""
+    """The result of `frontier` as sentences, without full stops. `abilities` in it: those that every arm has."""
+    if missing := {"general", "domain"} - set(found["abilities"]):
+        return [f"There is no frontier: {' and '.join(sorted(missing))} accuracy is not measured for every arm"]
     text = [f"On the frontier: {', '.join(found['arms'])}"]
     for arm, beaten in found["dominated"].items():
         better = " and ".join(

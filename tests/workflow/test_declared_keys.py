@@ -120,6 +120,7 @@ STAND_INS: dict[str, dict[str, Any]] = {
     "train": {"axolotl": stop},
     "merge": {"tensors_in": stop},
     "evaluate": {"run_harness": lambda *_: (pl.DataFrame(schema=EVALUATIONS), [])},
+    "evaluate_shard": {"ask_harness": lambda *_: pl.DataFrame(schema={"request_key": pl.String})},
 }
 OUTPUTS = {
     "sandbox_trunk": "",

@@ -22,6 +22,7 @@ include: "rules/recipe.smk"
 include: "rules/train.smk"
 include: "rules/merge.smk"
 include: "rules/evaluate.smk"
+include: "rules/evaluate_shard.smk"
 include: "rules/probe.smk"
 include: "rules/report.smk"
 

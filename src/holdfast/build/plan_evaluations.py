@@ -4,8 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from holdfast.build.plan_figures import Counted, Rows, count, figures
-from holdfast.build.plan_outlook import TEMPLATE_TOKENS, Arguments, Outlook
-from holdfast.inference.shards import Shard
+from holdfast.build.plan_outlook import TEMPLATE_TOKENS, Arguments, Outlook, shard_of
 from holdfast.inference.token_estimate import text_tokens
 from holdfast.steps.evaluate import requests as evaluate
 from holdfast.steps.evaluate.params import HarnessSuite
@@ -14,15 +13,14 @@ from holdfast.steps.evaluate.params import HarnessSuite
 def evaluations(args: Arguments, outlook: Outlook) -> Iterator[Rows]:
     """Of one arm: its item suites, their judges, and the suites that are not counted."""
     params = outlook.params
-    arm, base, path = args["arm"][0], params.models[params.base], args["model"][0]
-    model = base if path == base.path else base.trained(path)
+    arm, model = args["arm"][0], outlook.model_of_arm(args)
     suites = params.evaluate.suites
     files = [path for path in (getattr(suite, "path", None) for suite in suites.values()) if path]
     if files and not all(map(outlook.known, files)):
         yield Rows(arm, None, uncounted="as many rows as the suites have, which are yet to be built")
     elif files:
         asked = evaluate.questions(params.evaluate)
-        shard = Shard.parse(args["shard"][0]) if "shard" in args else None
+        shard = shard_of(args)
         prompts = evaluate.requests(asked, params.evaluate.sampling)
         found = count(arm, model, prompts, outlook.there(model), shard=shard)
         if model.shards > 1 and not shard:  # its shards have asked

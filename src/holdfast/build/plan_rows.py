@@ -13,7 +13,7 @@ import polars as pl
 from holdfast.build.plan_evaluations import evaluations
 from holdfast.build.plan_figures import Counted, Rows, count, figures
 from holdfast.build.plan_forecast import Forecast, forecast
-from holdfast.build.plan_outlook import TEMPLATE_TOKENS, Arguments, Outlook
+from holdfast.build.plan_outlook import TEMPLATE_TOKENS, Arguments, Outlook, shard_of
 from holdfast.common.files import scan_table
 from holdfast.common.pilot import built_or_piloted
 from holdfast.common.tables import GENERATIONS, INSTRUCTIONS, PROMPTS, SCORES, SELECTED
@@ -47,9 +47,7 @@ def rows_of(shell: str, outlook: Outlook) -> list[Rows]:
 
 
 def _probe(args: Arguments, outlook: Outlook) -> Iterator[Rows]:
-    params = outlook.params
-    arm, base, path = args["arm"][0], params.models[params.base], args["model"][0]
-    model = base if path == base.path else base.trained(path)
+    arm, model = args["arm"][0], outlook.model_of_arm(args)
     there = built_or_piloted(args["selected"][0])
     if there is None:
         yield Rows(arm, None, uncounted="one row for each selected answer, which are yet to be chosen")
@@ -69,13 +67,9 @@ def _arguments(command: list[str]) -> Arguments:
     return found
 
 
-def _shard(args: Arguments) -> Shard | None:
-    return Shard.parse(args["shard"][0]) if "shard" in args else None
-
-
 def _part(args: Arguments, model: Model, *numbers: float) -> list[float]:
     """A job's part of a step's rows: a shard's; none are left to ask for the job that puts shards together."""
-    shard = _shard(args)
+    shard = shard_of(args)
     if shard:
         return [number / shard.of for number in numbers]
     asked, *others = numbers
@@ -91,14 +85,14 @@ def _reconstruct(args: Arguments, outlook: Outlook) -> Iterator[Rows]:
         table = scan_table(there, PROMPTS).sort("prompt_id").collect()
         requests = reconstruct.requests(table, settings.sampling, params.random_seed)
         output = (args.get("samples") or args["earlier"])[0]
-        found = count(name, model, requests, outlook.there(model), output, shard=_shard(args))
+        found = count(name, model, requests, outlook.there(model), output, shard=shard_of(args))
     if outlook.known(prompts):
         asked, reused = float(found.asked), float(found.reused)
         if merging:
             asked, reused = 0.0, asked + reused
         yield figures(name, model, "reconstruct", asked, reused, found._replace(asked=round(asked)))
     else:  # as with the prompts that are there
-        part = samples / (_shard(args) or Shard(1, 1)).of
+        part = samples / (shard_of(args) or Shard(1, 1)).of
         scale = min(1.0, part / max(found.asked + found.reused, 1))
         asked = found.asked * scale + max(part - found.asked - found.reused, 0.0)
         reused = found.reused * scale
@@ -154,7 +148,7 @@ def _generate(args: Arguments, outlook: Outlook) -> Iterator[Rows]:
     found = Counted(0, 0, 0, 0)
     if there := built_or_piloted(path):
         requests = generate.requests(scan_table(there, INSTRUCTIONS), name, each, sampling, params.random_seed)
-        shard = _shard(args) if outlook.known(path) else None
+        shard = shard_of(args) if outlook.known(path) else None
         found = count(name, model, requests, outlook.there(model), output, "response", shard)
     answered = found.reused / max(found.asked + found.reused, 1)
     outlook.reuse.setdefault(name, answered)
@@ -168,7 +162,7 @@ def _generate(args: Arguments, outlook: Outlook) -> Iterator[Rows]:
     reused = expected.known * each * answered
     asked = expected.instructions * each - reused
     rows = _most_instructions(outlook) * each
-    asked, reused, most_rows = (*_part(args, model, asked, reused), rows / (_shard(args) or Shard(1, 1)).of)
+    asked, reused, most_rows = (*_part(args, model, asked, reused), rows / (shard_of(args) or Shard(1, 1)).of)
     most_rows = 0 if "shard" not in args and model.shards > 1 else round(most_rows)
     most = Counted(most_rows, 0, most_rows * _instruction_tokens(params), most_rows * sampling.max_tokens)
     yield figures(name, model, "generate", asked, reused, most, False, (expected.basis,))
@@ -204,7 +198,7 @@ def _score(args: Arguments, outlook: Outlook) -> Iterator[Rows]:
             sampling,
             params.random_seed,
         )
-        found = count(name, model, requests, outlook.there(model), output, "raw", _shard(args) if exact else None)
+        found = count(name, model, requests, outlook.there(model), output, "raw", shard_of(args) if exact else None)
     tries = _tries(output) if attempts > 1 else 1.0
     answered = found.reused / max(found.asked + found.reused, 1)
     basis: tuple[str, ...] = ()
@@ -226,7 +220,7 @@ def _score(args: Arguments, outlook: Outlook) -> Iterator[Rows]:
         asked, reused = _part(args, model, asked, reused)
         basis = (expected.basis,) if expected.basis else ()
         most_rows = round(_most_instructions(outlook) * params.generate.samples * len(models))
-        most_rows = 0 if merging else round(most_rows / (_shard(args) or Shard(1, 1)).of)
+        most_rows = 0 if merging else round(most_rows / (shard_of(args) or Shard(1, 1)).of)
         answer = max(own.over(params.generate.sampling).max_tokens for own in params.generate.models.values())
         prompt = _instruction_tokens(params) + answer + text_tokens(rubric) + TEMPLATE_TOKENS
     most_rows *= attempts

@@ -8,8 +8,9 @@ from holdfast.common.section import read
 from holdfast.common.step import arguments, run
 from holdfast.common.tables import EVALUATIONS
 from holdfast.inference.answer_text import renderer_of, without_template_text
+from holdfast.inference.arm_models import read_arm_model
 from holdfast.steps.evaluate.answers import judge_answers
-from holdfast.steps.evaluate.asking import ask_items, evaluated_model
+from holdfast.steps.evaluate.asking import ask_items
 from holdfast.steps.evaluate.grading import graded, summarise
 from holdfast.steps.evaluate.harness import run_harness
 from holdfast.steps.evaluate.params import Evaluate, HarnessSuite
@@ -19,7 +20,7 @@ from holdfast.steps.evaluate.requests import questions
 def main() -> None:
     """Answer and grade every suite with one model."""
     args = arguments(__doc__, "arm", "model", "table", "metrics", "samples")
-    model = evaluated_model(args)
+    model = read_arm_model(args.params, args.model)
     evaluate = read(args.params, "evaluate", Evaluate)
     asked = questions(evaluate)
     tables = []

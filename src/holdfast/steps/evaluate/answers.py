@@ -17,9 +17,10 @@ from holdfast.steps.evaluate.requests import Questions, judge_requests
 MIN_VALID_MASS = 0.5  # below this probability of 1 to 5 taken together an answer is not graded
 
 
-def answer_all(name: str, model: Model, prompts: list[Request], shard: Shard | None = None) -> pl.DataFrame:
+def answer_all(
+    name: str, model: Model, prompts: list[Request], shard: Shard | None = None, sharded: bool = False
+) -> pl.DataFrame:
     """The answers to `prompts`, or to those of the shard, as one table (schema of `ask`)."""
-    sharded = shard is None and model.shards > 1
     return ask(name, model, prompts, len(prompts), step="evaluate", shard=shard, sharded=sharded).collect()
 
 
@@ -39,7 +40,6 @@ def judge_answers(asked: Questions, replies: pl.DataFrame, declared: str) -> dic
     for judge in sorted({suite.judge for suite in suites.values()}):
         prompts = list(judge_requests(asked, answers, judge, rubrics))
         model = read_model(declared, judge)
-        model = model.model_copy(update={"shards": 1})  # no job before has asked the judges
         found = in_own_process(f"judge {judge}", answer_all, judge, model, prompts)
         for reply in found.iter_rows(named=True):
             scores[reply["id"]] = expected_score(None if reply["error"] else reply["logprobs"], MIN_VALID_MASS)[0]

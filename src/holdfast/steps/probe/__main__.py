@@ -8,21 +8,17 @@ import polars as pl
 
 from holdfast.common.files import scan_table, write_table
 from holdfast.common.probe_table import PROBES
-from holdfast.common.section import value
 from holdfast.common.step import arguments, run
 from holdfast.common.tables import SELECTED
 from holdfast.common.wording import counted
+from holdfast.inference.arm_models import read_arm_model
 from holdfast.inference.ask import ask
-from holdfast.inference.fingerprint import read_model
-from holdfast.inference.model_files import pinned
 from holdfast.steps.probe.requests import requests
 
 
 def main() -> None:
     args = arguments(__doc__, "arm", "model", "selected", "table")
-    base = value(args.params, "base")
-    model = read_model(args.params, base)
-    model = pinned(base, model) if args.model == model.path else model.trained(args.model)
+    model = read_arm_model(args.params, args.model)
     selected = scan_table(args.selected, SELECTED)
     rows = selected.select(pl.len()).collect().item()
     answers = ask(args.arm, model, requests(selected), rows, step="probe").collect()

@@ -4,11 +4,21 @@ from collections.abc import Callable
 from typing import Any
 
 import polars as pl
+from hypothesis import strategies as st
 
 from holdfast.common.ids import row_id, row_seed
 from holdfast.common.tables import GENERATIONS, INSTRUCTIONS, SCORES
 from holdfast.steps.filter.params import Selection
 from holdfast.steps.filter.selection import select
+
+SELECTIONS = st.fixed_dictionaries(  # parameters of a selection
+    {
+        "aggregate": st.sampled_from(["mean", "calibrated", "median"]),
+        "exclude_self": st.booleans(),
+        "keep": st.sampled_from(["best", "all"]),
+        "min_score": st.one_of(st.none(), st.floats(1, 3)),
+    }
+)
 
 Frames = tuple[pl.LazyFrame, pl.LazyFrame, list[pl.LazyFrame]]
 

@@ -11,23 +11,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
-from committees import THREE, candidate, cell, choose, committee, frames, instruction, noisy
+from committees import SELECTIONS, THREE, candidate, cell, choose, committee, frames, instruction, noisy
 from holdfast.common.errors import UserError
 from holdfast.common.tables import GENERATIONS, INSTRUCTIONS, REJECTED_CANDIDATES, SCORES, SELECTED
 from holdfast.steps.filter.selection import REFUSAL
 
 
 @settings(max_examples=40, deadline=None)
-@given(
-    aggregate=st.sampled_from(["mean", "calibrated", "median"]),
-    exclude_self=st.booleans(),
-    keep=st.sampled_from(["best", "all"]),
-    min_score=st.one_of(st.none(), st.floats(1, 3)),
-    seed=st.integers(0, 3),
-)
-def test_every_candidate_is_kept_or_rejected_once(aggregate, exclude_self, keep, min_score, seed):
+@given(how=SELECTIONS, seed=st.integers(0, 3))
+def test_every_candidate_is_kept_or_rejected_once(how, seed):
     tables = committee(12, ["base", "scholar"], 2, THREE)
-    how = {"aggregate": aggregate, "exclude_self": exclude_self, "keep": keep, "min_score": min_score}
     selected, rejected = choose(tables, seed, **how)
     ids = pl.concat([selected["candidate_id"], rejected["candidate_id"]])
     assert sorted(ids) == sorted(tables[1].collect()["candidate_id"])
@@ -35,7 +28,7 @@ def test_every_candidate_is_kept_or_rejected_once(aggregate, exclude_self, keep,
     assert rejected["detail"].null_count() == 0
     assert dict(selected.schema) == SELECTED
     assert dict(rejected.schema) == REJECTED_CANDIDATES
-    if keep == "best":
+    if how["keep"] == "best":
         assert selected["instruction_id"].is_unique().all()
         best = dict(
             pl.concat([selected, rejected], how="diagonal").group_by("instruction_id").agg(pl.max("score")).iter_rows()

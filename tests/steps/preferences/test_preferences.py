@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
-from committees import THREE, candidate, cell, choose, committee, frames, instruction
+from committees import SELECTIONS, THREE, candidate, cell, choose, committee, frames, instruction
 from holdfast.common.files import write_table
 from holdfast.common.tables import REJECTED_CANDIDATES, SELECTED
 from holdfast.steps.preferences.pairing import choose as pair
@@ -65,19 +65,9 @@ def test_an_answer_below_min_score_can_be_the_rejected_one_and_an_instruction_wi
 
 
 @settings(max_examples=40, deadline=None)
-@given(
-    aggregate=st.sampled_from(["mean", "calibrated", "median"]),
-    exclude_self=st.booleans(),
-    keep=st.sampled_from(["best", "all"]),
-    min_score=st.one_of(st.none(), st.floats(1, 3)),
-    least=st.floats(0.01, 2),
-    seed=st.integers(0, 3),
-)
-def test_every_instruction_has_a_pair_or_a_reason_and_no_pair_contradicts_the_filter(
-    aggregate, exclude_self, keep, min_score, least, seed
-):
+@given(how=SELECTIONS, least=st.floats(0.01, 2), seed=st.integers(0, 3))
+def test_every_instruction_has_a_pair_or_a_reason_and_no_pair_contradicts_the_filter(how, least, seed):
     tables = committee(12, MODELS, 2, THREE)
-    how = {"aggregate": aggregate, "exclude_self": exclude_self, "keep": keep, "min_score": min_score}
     selected, others = choose(tables, seed, **how)
     chosen, lost = pairs_of((selected, others), least, seed)
     ids = pl.concat([chosen["instruction_id"], lost["instruction_id"]])

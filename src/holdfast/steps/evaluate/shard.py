@@ -14,11 +14,8 @@ from holdfast.steps.evaluate.requests import questions
 def main() -> None:
     """Ask; a judge's requests need all answers, so they are left to the job that puts the shards together."""
     args = arguments(__doc__, "arm", "model", "shard", "done")
-    model, shard, evaluate = (
-        read_arm_model(args.params, args.model),
-        Shard.parse(args.shard),
-        read(args.params, "evaluate", Evaluate),
-    )
+    model, shard = read_arm_model(args.params, args.model), Shard.parse(args.shard)
+    evaluate = read(args.params, "evaluate", Evaluate)
     answers = []
     if asked := questions(evaluate):
         answers.append(ask_items(args.arm, model, evaluate, asked, shard))

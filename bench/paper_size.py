@@ -1,27 +1,34 @@
-"""The chain at the paper's size without models: envs/in-env core python bench/paper_size.py [INSTRUCTIONS]
+"""The chain at the paper's size without models: envs/in-env dev python bench/paper_size.py [INSTRUCTIONS] [--endpoint]
 
 INSTRUCTIONS (default 100,000) are sampled, cleaned, answered three times by each of three models, and every answer is
 scored by three judges: 900,000 answers and 2.7 million scores. A model here answers at once, within the job, so what is
-measured is Holdfast's part of each step: requests and their keys, the journal, the tables. Prints for every step CPU
-seconds, time and the most memory (proportional set size over its processes), then the size of the journal.
+measured is Holdfast's part of each step: requests and their keys, the journal, the tables. With `--endpoint` the model
+`two` is asked over HTTP, from a server process that answers at once. Prints for every step CPU seconds, time and the
+most memory (proportional set size over its processes), then the size of the journal.
 """
 
+import argparse
 import itertools
 import os
 import random
 import runpy
+import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "src"))
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests/support"))
 
 import clean
 import mix
 import yaml
 
 from holdfast.inference.request import Answer, Request
+from server import served
 
 MODELS = ("base", "one", "two")
 SENTENCES = 4_000
@@ -35,11 +42,15 @@ class Instant:
         rng = random.Random(0)
         words = ["".join(rng.choices("etaoinshrdlu", k=rng.randint(2, 9))) for _ in range(5_000)]
         self.sentences = [" ".join(rng.choices(words, k=20)).capitalize() + "." for _ in range(SENTENCES)]
-        self.instructions = iter(Path("instructions.txt").read_text().splitlines())
+        written = Path("instructions.txt")
+        self.instructions = iter(written.read_text().splitlines() if written.exists() else ())
 
     def answers(self, requests: Iterator[tuple[bytes, Request]]) -> Iterator[list[Answer]]:
         while some := list(itertools.islice(requests, 256)):
             yield [self.answer(*one) for one in some]
+
+    def text(self, rng: random.Random) -> str:
+        return " ".join(self.sentences[rng.randrange(SENTENCES)] for _ in range(rng.randint(4, 9)))
 
     def answer(self, key: bytes, request: Request) -> Answer:
         rng = random.Random(request.seed)
@@ -47,8 +58,7 @@ class Instant:
             return Answer(key, "4", "stop", 700, 1, request.seed, 0.1, [-9.0, -6.0, -3.0, -0.2, -2.0 - rng.random()])
         if request.messages is None:  # an instruction
             return Answer(key, next(self.instructions), "stop", 10, 30, request.seed, 0.1)
-        text = " ".join(self.sentences[rng.randrange(SENTENCES)] for _ in range(rng.randint(4, 9)))
-        return Answer(key, text, "stop", 60, 220, request.seed, 0.1)
+        return Answer(key, self.text(rng), "stop", 60, 220, request.seed, 0.1)
 
 
 @contextmanager
@@ -56,7 +66,23 @@ def start(_name: str, _model: Any) -> Iterator[Instant]:
     yield Instant()
 
 
-def prepare(folder: Path, instructions: int) -> None:
+def serve() -> None:
+    """Answer and judge at once over HTTP, until killed; the first line printed is the address."""
+    instant = Instant()
+
+    with served() as server:
+
+        def answer(body: dict[str, Any]) -> str:
+            for memory in (server.tries, server.answered, server.headers):  # a test's, which would grow with the rows
+                memory.clear()
+            return "4" if body.get("logprobs") else instant.text(random.Random(body["seed"]))
+
+        server.answer = answer
+        print(server.url, flush=True)
+        sys.stdin.read()
+
+
+def prepare(folder: Path, instructions: int, url: str | None) -> None:
     """Tokenizer, domain rows, suite, instructions and params.yaml."""
     mix.make(folder, 120_000)
     (folder / "base/config.json").write_text("{}")  # the weights of a model that needs none
@@ -68,6 +94,8 @@ def prepare(folder: Path, instructions: int) -> None:
         name: {"path": "./base", "engine": "vllm", "engine_args": {"max_model_len": 8_000 + number}, "licence": "MIT"}
         for number, name in enumerate(MODELS)
     }
+    if url:
+        models["two"] = {"path": "two", "engine": "openai", "url": url, "licence": "MIT"}
     params = yaml.safe_load((folder / "params.yaml").read_text())
     params |= {"models": models, "seed": {"samples": samples}}
     params |= {"reconstruct": {}, "clean": {}, "generate": {"samples": 3, "models": {name: {} for name in MODELS}}}
@@ -76,12 +104,28 @@ def prepare(folder: Path, instructions: int) -> None:
     (folder / "params.yaml").write_text(yaml.safe_dump(params))
 
 
+@contextmanager
+def endpoint() -> Iterator[str]:
+    """The address of a server process (`serve`), which ends with the context."""
+    words = [sys.executable, __file__, "serve"]
+    with subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as server:
+        assert server.stdin is not None
+        assert server.stdout is not None
+        url = server.stdout.readline().strip()
+        assert url, "the server did not start"
+        yield url
+        server.stdin.close()
+
+
 def main() -> None:
-    instructions = int(sys.argv[1]) if len(sys.argv) > 1 else 100_000
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("instructions", nargs="?", type=int, default=100_000)
+    parser.add_argument("--endpoint", action="store_true")
+    args = parser.parse_args()
     source = Path(__file__).parents[1] / "src"
-    with tempfile.TemporaryDirectory() as name:
+    with tempfile.TemporaryDirectory() as name, endpoint() if args.endpoint else nullcontext() as url:
         folder = Path(name)
-        prepare(folder, instructions)
+        prepare(folder, args.instructions, url)
 
         def step(name: str, module: str, *words: str) -> None:
             mix.run(name, [__file__, "step", f"holdfast.steps.{module}", *words], folder, source)
@@ -125,7 +169,9 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    if sys.argv[1:2] == ["step"]:
+    if sys.argv[1:2] == ["serve"]:
+        serve()
+    elif sys.argv[1:2] == ["step"]:
         from holdfast.inference import engines
 
         engines.ENGINES["vllm"] = "paper_size"

@@ -189,9 +189,9 @@ def distilabel(python: str) -> Clock:
         limits = ["--dtype", "float32", "--max-model-len", "256", "--enforce-eager", "--no-enable-chunked-prefill"]
         begun, before = time.monotonic(), resource.getrusage(resource.RUSAGE_CHILDREN)
         with open("server.log", "a") as log:
-            server = subprocess.Popen(
-                ["vllm", "serve", f"./{model}", "--port", str(PORT), *limits], stdout=log, stderr=log
-            )
+            served = [sys.executable, "-m", "vllm.entrypoints.openai.api_server"]  # `vllm serve` fails on the CPU wheel
+            words = [*served, "--model", f"./{model}", "--port", str(PORT), *limits]
+            server = subprocess.Popen(words, stdout=log, stderr=log)
         url = f"http://127.0.0.1:{PORT}"
         while True:
             try:

@@ -4,15 +4,20 @@ import json
 import math
 import time
 
+import aiohttp
 import polars as pl
 import pytest
+from yarl import URL
 
 from holdfast.common.errors import UserError
 from holdfast.inference.ask import Request, ask
 from holdfast.inference.engines import openai
 from holdfast.inference.engines.openai_api import body_of, retry_after
+from holdfast.inference.engines.openai_session import request_settings
 from holdfast.inference.params import Model
 from server import SAMPLING, model, often_wrong, only, questions, served
+
+FOR_PROXIES = ("host", "authorization", "proxy-authorization")
 
 pytestmark = pytest.mark.usefixtures("endpoint_job")
 
@@ -136,21 +141,56 @@ def test_a_body_that_is_not_what_its_headers_say_is_asked_again(monkeypatch):
         patient = model(server, max_failed_share=1.0)
         failed = ask("m", patient, questions(1, start=9), 1, step="test").collect()
     assert failed["error"].to_list() == ["unusable_answer"]
-    assert "DecodingError" in failed["detail"][0]
+    assert "content-encoding: gzip" in failed["detail"][0]
 
 
-@pytest.mark.parametrize("url", ["http://[::1/v1", "localhost:8000/v1", "http://host:port/v1", "http://a\nb/v1"])
+@pytest.mark.parametrize(
+    "url", ["http://[::1/v1", "localhost:8000/v1", "http://host:port/v1", "http://a\nb/v1", "http:///v1"]
+)
 def test_a_url_that_is_none_is_refused_at_once(url):
     wrong = Model(path="m", engine="openai", url=url)
     with pytest.raises(UserError, match=r"is not a valid address.*correct models\.m\.url"):
         ask("m", wrong, questions(1), 1, step="test")
 
 
+def test_a_user_s_name_in_the_url_beside_a_key_is_refused(monkeypatch):
+    monkeypatch.setenv("TEST_KEY", "sk-very-secret")
+    wrong = Model(path="m", engine="openai", url="http://me:mine@localhost/v1", api_key_env="TEST_KEY")
+    with pytest.raises(UserError, match=r"models\.m\.url names a user, and api_key_env is set"):
+        ask("m", wrong, questions(1), 1, step="test")
+
+
+def test_requests_go_through_the_proxy_of_the_environment(monkeypatch):
+    monkeypatch.setenv("TEST_KEY", "sk-very-secret")
+    with served() as proxy:
+        monkeypatch.setenv("http_proxy", proxy.url.removesuffix("/v1").replace("://", "://me:mine@"))
+        far = Model(path="m", engine="openai", url="http://endpoint.invalid/v1", api_key_env="TEST_KEY")
+        assert ask("m", far, questions(3), 3, step="test").collect()["error"].null_count() == 3
+        found = [{name: headers.get(name) for name in FOR_PROXIES} for headers in proxy.headers]
+        expected = ("endpoint.invalid", "Bearer sk-very-secret", aiohttp.encode_basic_auth("me", "mine"))
+        assert found == 3 * [dict(zip(FOR_PROXIES, expected, strict=True))]
+        monkeypatch.setenv("no_proxy", "127.0.0.1")
+        with served() as near:
+            ask("m", model(near), questions(3, start=3), 3, step="test")
+        assert len(near.headers) == len(proxy.headers) == 3
+
+
+def test_a_tunnel_s_proxy_is_not_told_the_key(monkeypatch):
+    monkeypatch.setenv("https_proxy", "me:mine@proxy:3128")
+    given = request_settings(URL("https://endpoint/v1"), "sk-very-secret")
+    assert given == {
+        "headers": {"Authorization": "Bearer sk-very-secret"},
+        "proxy": URL("http://proxy:3128"),
+        "proxy_headers": {"Proxy-Authorization": aiohttp.encode_basic_auth("me", "mine")},
+    }
+
+
 def test_an_endpoint_that_is_not_there_is_named(monkeypatch):
     monkeypatch.setattr(openai, "TRIES", 2)
     nowhere = Model(path="m", engine="openai", url="http://127.0.0.1:9/v1")
     with pytest.raises(
-        UserError, match=r"http://127.0.0.1:9/v1 cannot be reached: ConnectError.*check that the server is running"
+        UserError,
+        match=r"http://127.0.0.1:9/v1 cannot be reached: ClientConnectorError.*check that the server is running",
     ):
         ask("m", nowhere, questions(5), 5, step="test")
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import NamedTuple
 
-import httpx
+import aiohttp
 
 from holdfast.common.errors import UserError
 from holdfast.inference.engines.openai_api import (
@@ -23,6 +23,7 @@ from holdfast.inference.engines.openai_api import (
     usage_of,
 )
 from holdfast.inference.engines.openai_limits import SPENT, Budget, Pace
+from holdfast.inference.engines.openai_session import address, request_settings, session
 from holdfast.inference.params import Model, endpoint_faults
 from holdfast.inference.request import Answer, Request
 from holdfast.inference.token_estimate import prompt_tokens
@@ -60,25 +61,23 @@ class OpenAIEngine:
                 f"model {name}: the key in the environment variable {model.api_key_env} holds characters other than"
                 " printable ASCII; export it again, on one line"
             )
+        self.settings = request_settings(address(name, model), self.key)
         self.requests_pace = Pace(model.requests_per_minute)
         self.tokens_pace = Pace(model.tokens_per_minute)
         self.budget = Budget(name, model)
         self.answered = False  # the endpoint has answered one request in this job
         self.testing = asyncio.Lock()
+        self.refused = False  # the test request too; the job is about to end
         self.running: set[asyncio.Task[Answer]] = set()
         self.loop = asyncio.new_event_loop()
-        self.client = httpx.AsyncClient(
-            headers={"Authorization": f"Bearer {self.key}"} if self.key else {},
-            timeout=httpx.Timeout(model.timeout_s, connect=min(model.timeout_s, 15.0)),
-            limits=httpx.Limits(max_connections=model.concurrency, max_keepalive_connections=model.concurrency),
-        )
+        self.session = self.loop.run_until_complete(session(model))
 
     def close(self) -> None:
         """Drop what is in flight."""
         for task in self.running:
             task.cancel()
         self.loop.run_until_complete(_settled(self.running))
-        self.loop.run_until_complete(self.client.aclose())
+        self.loop.run_until_complete(self.session.close())
         self.loop.close()
 
     def answers(self, requests: Iterator[tuple[bytes, Request]]) -> Iterator[list[Answer]]:
@@ -135,24 +134,25 @@ class OpenAIEngine:
             self.budget.reserved -= reserved
 
     async def _try(self, key: bytes, request: Request, begun: float) -> Answer | Fault:
-        """One try at a request. Raises SetupFault, and UserError for a url that is none."""
+        """One try at a request. Raises SetupFault."""
         estimate, used = prompt_tokens(request) + request.sampling.max_tokens, 0
         await self.requests_pace.wait(1)
         await self.tokens_pace.wait(estimate)
         try:
             path, body = body_of(self.model, request)
-            reply = read_json(await self.client.post(f"{(self.model.url or '').rstrip('/')}/{path}", json=body))
+            url = f"{(self.model.url or '').rstrip('/')}/{path}"
+            async with self.session.post(url, json=body, allow_redirects=False, **self.settings) as response:
+                reply = read_json(response.status, response.headers, await response.read())
             if usage := usage_of(reply):  # paid for, whatever else the reply holds
                 used = sum(usage)
                 self.budget.spend(request, *usage)
             answer = read_answer(key, request, reply, begun)
-        except (httpx.InvalidURL, httpx.UnsupportedProtocol) as error:
-            why = f"{self.model.url} is not a valid address: {self._redact(str(error))}"
-            raise UserError(f"model {self.name}: {why}; correct models.{self.name}.url") from None
-        except httpx.TransportError as error:
-            return Fault("unreachable", f"{type(error).__name__} {error}".strip())
-        except httpx.RequestError as error:  # a body that is not what its headers say
+        except aiohttp.ClientPayloadError as error:  # a body that is not what its headers say
             return Fault("unusable_answer", f"{type(error).__name__} {error}".strip())
+        except aiohttp.ClientError as error:
+            return Fault("unreachable", f"{type(error).__name__} {error}".strip())
+        except TimeoutError:
+            return Fault("unreachable", f"no answer within timeout_s ({self.model.timeout_s:g})")
         except Unusable as error:
             return Fault("unusable_answer", str(error))
         except Refused as error:
@@ -170,8 +170,8 @@ class OpenAIEngine:
         one that an earlier run left.
         """
         async with self.testing:
-            if self.answered:
-                return True
+            if self.answered or self.refused:
+                return self.answered
             test = harmless(request)
             reserved = self.budget.reserve(test)
             if reserved is None:
@@ -179,7 +179,7 @@ class OpenAIEngine:
             try:
                 await self._ask(b"", test, reserved, test=True)
             except UserError:
-                return False
+                self.refused = True
             return self.answered
 
     def _redact(self, text: str) -> str:

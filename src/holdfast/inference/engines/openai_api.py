@@ -3,10 +3,9 @@
 import json
 import math
 import time
+from collections.abc import Mapping
 from email.utils import parsedate_to_datetime
 from typing import Any
-
-import httpx
 
 from holdfast.inference.params import Model, Sampling
 from holdfast.inference.request import Answer, Request
@@ -131,26 +130,30 @@ def _log_sum(logprobs: list[float]) -> float:
     return math.log(total) if total else -math.inf
 
 
-def read_json(reply: httpx.Response) -> Any:
-    """A reply's JSON. Raises Unusable when it is none; when the status is a refusal, SetupFault or Refused."""
-    if reply.status_code == 200:
+def read_json(status: int, headers: Mapping[str, str], content: bytes) -> Any:
+    """A reply's JSON. Raises Unusable when it is none; when the status is a refusal, SetupFault or Refused.
+
+    `headers` does not care about the case of names.
+    """
+    text = content.decode("utf-8", "replace")
+    if status == 200:
         try:
-            return reply.json()
+            return json.loads(text)
         except ValueError as error:
-            raise Unusable(f"no JSON: {reply.text[:200]!r}") from error
-    text = " ".join(reply.text.split())[:500]
-    detail = f"HTTP {reply.status_code}: {text}"
+            raise Unusable(f"no JSON: {text[:200]!r}") from error
+    text = " ".join(text.split())[:500]
+    detail = f"HTTP {status}: {text}"
     filtered = any(clue in text.lower() for clue in FILTERED)
     reason = "content_filter" if filtered else "refused"
-    if reply.status_code in (401, 402) or "insufficient_quota" in text:
-        raise SetupFault(reply.status_code, reason, detail, for_all=True)
-    if reply.status_code in ALL_OR_ONE:
-        if target := reply.headers.get("location"):
+    if status in (401, 402) or "insufficient_quota" in text:
+        raise SetupFault(status, reason, detail, for_all=True)
+    if status in ALL_OR_ONE:
+        if target := headers.get("location"):
             detail = f"{detail} (redirected to {target})"
-        raise SetupFault(reply.status_code, reason, detail, for_all=False)
-    if reply.status_code in RETRIED or reply.status_code >= 500:
-        reason = "rate_limited" if reply.status_code == 429 else f"http_{reply.status_code}"
-        raise Refused(reason, detail, again=True, wait_s=retry_after(reply.headers.get("retry-after")))
+        raise SetupFault(status, reason, detail, for_all=False)
+    if status in RETRIED or status >= 500:
+        reason = "rate_limited" if status == 429 else f"http_{status}"
+        raise Refused(reason, detail, again=True, wait_s=retry_after(headers.get("retry-after")))
     too_long = any(clue in text.lower() for clue in TOO_LONG)
     raise Refused("prompt_too_long" if too_long else reason, detail)
 

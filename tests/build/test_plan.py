@@ -247,6 +247,13 @@ def test_jobs_with_the_same_reasons_share_a_line() -> None:
     assert "  generate-a, generate-b: never built" in printed(fresh[:2])
 
 
+def test_a_pipe_gets_whole_names(capsys: pytest.CaptureFixture[str]) -> None:
+    row = Rows("base", 1000, 500, 2000, 20_000, 9_000, 64_000, 0.5, 1.25, 9.5)
+    name = "evaluate-averaged_weight_25_pct-s3"
+    print_plan([Planned(name, True, ["never built"], [row], 0.5, 1, [])], Machine(1, 2))
+    assert sum(line.startswith(name) for line in capsys.readouterr().out.splitlines()) == 1
+
+
 @given(
     st.lists(st.tuples(st.sampled_from("abc"), st.integers(0, 9), st.integers(0, 9), st.integers(1, 99)), min_size=1)
 )
@@ -302,6 +309,13 @@ def test_the_order_is_the_chains() -> None:
 def test_only_the_leaves_that_differ_are_named() -> None:
     before, now = {"a": {"b": 1, "c": 2}}, {"a": {"b": 1, "c": 3}, "d": [1]}
     assert list(plan.parameter_changes("x", before, now)) == ["x.a.c: 2 → 3", "x.d: (absent) → [1]"]
+
+
+def test_of_a_long_command_the_first_words_are_named() -> None:
+    words = [f"data/evaluate/a-s{number}.parquet" for number in range(9)]
+    said = plan.shown_difference("python -m report", " ".join(["python -m report", *words]))
+    assert said == f"… → {' '.join(words[:5])} and 4 more words"
+    assert plan.shown_difference("python --a 1", "python --b 1") == "--a → --b"
 
 
 @pytest.mark.workflow

@@ -15,7 +15,7 @@ from holdfast.build import dvc_file, job, staleness
 from holdfast.build.plan_figures import Rows
 from holdfast.build.plan_outlook import Outlook
 from holdfast.build.plan_rows import rows_of
-from holdfast.build.plan_text import Machine, Planned, print_plan
+from holdfast.build.plan_text import Machine, Planned, named, print_plan
 from holdfast.build.stages import Stage, downstream, makers, only_outputs_changed, upstream
 from holdfast.build.versions import params_of
 from holdfast.common import section
@@ -165,7 +165,7 @@ def reasons(
             for path, state in change.get("changed outs", {}).items():
                 yield f"output {path}: {state}"
     if above := sorted({maker[dep] for dep in stage["deps"] if maker.get(dep) in due}):
-        yield f"after {', '.join(above)}"
+        yield f"after {named(above)}"
 
 
 ABSENT = "(absent)"
@@ -195,6 +195,7 @@ def file_change(path: str, state: str, before: str) -> str:
 
 
 def shown_difference(before: str, now: str) -> str:
-    """The words that two commands do not share."""
+    """The words that two commands do not share, the first of many."""
     one, two = before.split(), now.split()
-    return f"{' '.join(w for w in one if w not in two) or '…'} → {' '.join(w for w in two if w not in one) or '…'}"
+    lost, new = ([word for word in words if word not in others] for words, others in ((one, two), (two, one)))
+    return f"{named(lost, 'word', ' ') or '…'} → {named(new, 'word', ' ') or '…'}"

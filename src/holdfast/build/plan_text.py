@@ -1,5 +1,6 @@
 """The plan as text: one table in the order of the chain, totals by model and overall, and the reasons in full."""
 
+import sys
 from typing import NamedTuple
 
 from rich.console import Console
@@ -8,7 +9,8 @@ from rich.table import Table
 from holdfast.build.plan_figures import Rows
 from holdfast.common.wording import counted, duration
 
-NAMED = 6  # jobs that stand by name before a reason
+IN_A_PIPE = 200  # columns; names that are folded there cannot be searched for
+NAMED = 6  # jobs, or words of a command, that a reason names
 
 
 class Planned(NamedTuple):
@@ -32,7 +34,7 @@ class Machine(NamedTuple):
 
 def print_plan(planned: list[Planned], machine: Machine, console: Console | None = None) -> None:
     """Print the table of the stale jobs, the totals, and why each job is stale."""
-    console = console or Console(highlight=False, markup=False)
+    console = console or Console(highlight=False, markup=False, width=None if sys.stdout.isatty() else IN_A_PIPE)
     if not planned:
         console.print("Nothing to do: everything is up to date.")
         return
@@ -164,11 +166,11 @@ def reasons(planned: list[Planned]) -> list[str]:
     ]
 
 
-def named(stages: list[str]) -> str:
-    """The jobs, or the first of them and how many more; the table has them all."""
-    if len(stages) <= NAMED:
-        return ", ".join(stages)
-    return f"{', '.join(stages[: NAMED - 1])} and {counted(len(stages) - NAMED + 1, 'more job')}"
+def named(names: list[str], noun: str = "job", by: str = ", ") -> str:
+    """The names, or the first of them and how many more; of jobs the table has them all."""
+    if len(names) <= NAMED:
+        return by.join(names)
+    return f"{by.join(names[: NAMED - 1])} and {counted(len(names) - NAMED + 1, f'more {noun}')}"
 
 
 def money(rows: list[Rows], most: bool = False) -> str:

@@ -57,6 +57,20 @@ def test_parameters_edited_while_a_job_runs_are_not_its_own(toy: Project) -> Non
     assert "filter" in toy.stale_for_snakemake()
 
 
+def test_a_parameter_taken_out_before_its_job_starts_is_named(toy: Project) -> None:
+    toy.set_params(
+        toy.params() | {"filter": {"threshold": 0.5}, "arms": toy.params()["arms"] | {"late": {"share": 0.7}}}
+    )
+    build = start_hanging(toy, "filter")
+    toy.set_params({**toy.params(), "arms": {"plain": {"share": 1.0}, "mixed": {"share": 0.5}}})
+    status, output = let_go_on(toy, "filter", build)
+    assert status != 0
+    assert "'arms.late' are missing from 'params.yaml'. Put them back, or run the same command again" in output
+    assert "Traceback" not in output
+    toy.snakemake()
+    assert toy.stale_for_dvc() == set()
+
+
 def test_an_input_edited_while_a_job_runs_is_refused(toy: Project) -> None:
     prompts = toy.folder / "data/seed/prompts.txt"
     toy.set_params(toy.params() | {"random_seed": 3})

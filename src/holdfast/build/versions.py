@@ -170,12 +170,17 @@ class Versions:
     @contextlib.contextmanager
     def _dvc(self, what: str) -> Iterator[None]:
         """Inside, DVC's lock is held, and its errors and the file system's are a UserError that begins with `what`."""
+        from dvc.dependency.param import MissingParamsError
         from dvc.exceptions import DvcException
         from dvc_objects.errors import ObjectDBError
 
         try:
             with self.repo.lock:
                 yield
+        except MissingParamsError as error:  # they were there when the build began
+            raise UserError(
+                f"{what}: {error} Put them back, or run the same command again to build without them"
+            ) from error
         except (DvcException, ObjectDBError, OSError) as error:
             raise UserError(f"{what}: {error}") from error
 

@@ -8,7 +8,7 @@ import yaml
 
 from holdfast.build import dvc_file
 from holdfast.build.jobs import list_jobs
-from holdfast.build.versions import params_of
+from holdfast.build.parameters import params_of
 from holdfast.common.arm_file import SWEPT, file_of
 from holdfast.common.errors import UserError
 from holdfast.common.section import PARAMS_FILE, look_up

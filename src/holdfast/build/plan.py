@@ -12,12 +12,12 @@ from pathlib import Path
 from typing import Any
 
 from holdfast.build import dvc_file, job, staleness
+from holdfast.build.parameters import params_of
 from holdfast.build.plan_figures import Rows
 from holdfast.build.plan_outlook import Outlook
 from holdfast.build.plan_rows import rows_of
 from holdfast.build.plan_text import Machine, Planned, named, print_plan
 from holdfast.build.stages import Stage, downstream, makers, only_outputs_changed, upstream
-from holdfast.build.versions import params_of
 from holdfast.common import section
 from holdfast.common.arm_file import SWEPT
 from holdfast.common.gpus import all_gpus

@@ -11,20 +11,19 @@ import shlex
 from logging import LogRecord
 from typing import Any
 
-import yaml
 from snakemake.logging import logger
 from snakemake.settings.enums import Quietness
 from snakemake_interface_common.exceptions import WorkflowError
 from snakemake_interface_logger_plugins.common import LogEvent
 
 from holdfast.build import job_files
-from holdfast.build.dvc_lock import Yaml12
 from holdfast.build.job_files import Order, Result
 from holdfast.build.live_jobs import stage_of
 from holdfast.build.ownership import BUILD, Build, stop_earlier_jobs
+from holdfast.build.parameters import params_of, parse, values_of
 from holdfast.build.polling import ask_when_a_job_ends
 from holdfast.build.stages import Stage
-from holdfast.build.versions import Versions, params_of, values_of
+from holdfast.build.versions import Versions
 from holdfast.common.errors import UserError
 
 
@@ -111,7 +110,7 @@ def changed_inputs(versions: Versions, stage: str, result: Result) -> str:
 
 
 def _values(stage: Stage, texts: dict[str, str]) -> dict[str, dict[str, Any]]:
-    return values_of(stage, {path: yaml.load(text, Yaml12) or {} for path, text in texts.items()})
+    return values_of(stage, {path: parse(text) for path, text in texts.items()})
 
 
 def adopt(versions: Versions) -> list[str]:

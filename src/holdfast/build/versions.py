@@ -9,13 +9,11 @@ import contextlib
 import logging
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from pathlib import Path
 from typing import Any
 
-import yaml
-
-from holdfast.build.dvc_lock import DvcLock, Entry, Yaml12
-from holdfast.build.stages import Stage, load_stages, only_outputs_changed
+from holdfast.build.dvc_lock import DvcLock, Entry
+from holdfast.build.parameters import load_once, params_change, params_of, read_yaml
+from holdfast.build.stages import load_stages, only_outputs_changed
 from holdfast.common import section
 from holdfast.common.errors import UserError
 
@@ -29,7 +27,9 @@ class Versions:
         """Raises UserError when this is no DVC project, or dvc.lock cannot be read."""
         from dvc.exceptions import DvcException
         from dvc.repo import Repo
+        from dvc.utils import serialize
 
+        serialize.LOADERS[".yaml"] = load_once
         try:
             self.repo = Repo(_wait_for_lock=True)
         except DvcException as error:
@@ -89,8 +89,8 @@ class Versions:
             deps: dict[str, Any] = dict(_file_changes(stage["deps"], entry.get("deps"), current))
             for path, keys in params_of(stage).items():
                 if path not in values:
-                    values[path] = _yaml(path)
-                if changed := _params_change(keys, entry.get("params", {}).get(path), values[path]):
+                    values[path] = read_yaml(path)
+                if changed := params_change(keys, entry.get("params", {}).get(path), values[path]):
                     deps[path] = changed
             outs = dict(_file_changes(stage["outs"], entry.get("outs"), current))
             changes = [{"changed deps": deps}] if deps else []
@@ -185,24 +185,6 @@ class Versions:
             raise UserError(f"{what}: {error}") from error
 
 
-def params_of(stage: Stage) -> dict[str, list[str]]:
-    """The declared keys by parameter file; a list of none stands for the whole file."""
-    found: dict[str, list[str]] = {}
-    for entry in stage.get("params", ()):
-        for path, keys in entry.items() if isinstance(entry, dict) else [(section.PARAMS_FILE, [entry])]:
-            found.setdefault(path, []).extend(keys)
-    return found
-
-
-def values_of(stage: Stage, texts: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
-    """The values of the stage's declared keys in parsed parameter files, by file and key."""
-    values: dict[str, dict[str, Any]] = {}
-    for path, keys in params_of(stage).items():
-        found = {key: section.look_up(texts[path], key) for key in keys}
-        values[path] = {key: value for key, value in found.items() if value is not section.ABSENT}
-    return values
-
-
 def _file_changes(
     paths: Iterable[str], recorded: list[dict[str, Any]] | None, current: Callable[[str], str | None]
 ) -> Iterator[tuple[str, str]]:
@@ -215,30 +197,6 @@ def _file_changes(
             yield path, "new"
         elif now != hashes[path]:
             yield path, "modified"
-
-
-def _params_change(keys: Iterable[str], recorded: Mapping[str, Any] | None, values: Any) -> str | dict[str, str]:
-    """How the keys of one file changed, or the whole file did; empty if they did not."""
-    if values is None:
-        return "deleted"
-    if recorded is None:
-        return "new"
-    found = {}
-    for key in keys:
-        now = section.look_up(values, key)
-        if now is section.ABSENT:
-            found[key] = "deleted"
-        elif key not in recorded or now != recorded[key]:
-            found[key] = "modified" if key in recorded else "new"
-    return found
-
-
-def _yaml(path: str) -> Any:
-    """The values in a parameter file other than params.yaml; None where it is missing."""
-    try:
-        return yaml.load(Path(path).read_text(encoding="utf-8"), Yaml12) or {}
-    except FileNotFoundError:
-        return None
 
 
 def _plain(value: Any) -> Any:

@@ -45,8 +45,8 @@ def present(*keys):
 
 
 def trained_arms():
-    """The arms that have a mixture and are trained; the others are averages of them (`merge`)."""
-    return sorted(arm for arm, settings in config["arms"].items() if "merge" not in settings)
+    """The arms that have a mixture; of the others some are averages (`merge`), some start from others (`preferences`)."""
+    return sorted(arm for arm, settings in config["arms"].items() if "sources" in settings)
 
 
 def harness_items():

@@ -3,7 +3,7 @@
 
 def merged_arms():
     """The arms that are averages of others."""
-    return sorted(set(config["arms"]) - set(trained_arms()))
+    return sorted(arm for arm, settings in config["arms"].items() if "merge" in settings)
 
 
 def merged_runs():
@@ -12,7 +12,7 @@ def merged_runs():
 
 
 def averaged_models(wildcards):
-    """The models of the trained arms in the average."""
+    """The models of the arms in the average."""
     arm, _ = arm_and_seed(wildcards.run)
     seed = wildcards.run.removeprefix(arm)
     return [f"models/{part}{seed}" for part in sorted(config["arms"][arm]["merge"])]

@@ -5,9 +5,10 @@ from holdfast.steps.mix.params import REHEARSAL
 
 def report_keys():
     length = ["train.budget", "train.config", "mix.size_from"]
-    length += [f"arms.{arm}.{key}" for arm in sorted(config["arms"]) for key in ("train", "merge")]
+    length += [f"arms.{arm}.{key}" for arm in sorted(config["arms"]) for key in ("train", "merge", "preferences")]
     drawn = sorted({source for arm in config["arms"].values() for source in arm.get("sources", {})})
     selections = {config.get("sources", {}).get(source, REHEARSAL).get("selection") for source in drawn}
+    selections |= {config["arms"][arm]["preferences"]["selection"] for arm in aligned_arms()}
     cost = [f"sources.{source}.selection" for source in drawn]
     cost += [
         f"filter.{name}.{key}" for name in sorted(filter(None, selections)) for key in ("models", "samples", "judges")
@@ -35,7 +36,8 @@ rule report:
         ],
         evaluations=expand("data/evaluate/{run}.parquet", run=evaluated()),
         metrics=["metrics/clean.json", "metrics/filter.json", *sandbox_truth()],
-        curves=expand("plots/train/{run}.csv", run=training_runs()),
+        curves=expand("plots/train/{run}.csv", run=[*training_runs(), *aligned_runs()]),
+        aligned=expand("data/train/dpo/{run}.json", run=aligned_runs()),
         template=sorted(map(str, Path("src/holdfast/steps/report/template").iterdir())),
         env=env("core"),
         stamp=".holdfast/stamps/report",
@@ -56,4 +58,5 @@ rule report:
         " --all-scores {input.all_scores:q} --selected {input.selected:q}"
         " --generations {input.generations:q} --scores {input.scores:q} --mixtures {input.mixtures:q}"
         " --rejected {input.rejected:q} --evaluations {input.evaluations:q} --metrics {input.metrics:q} --curves {input.curves:q}"
+        " --aligned {input.aligned:q}"
         " --summary {output.summary:q} --page {output.page:q}"

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import polars as pl
 import pytest
 import yaml
 from datasets import load_dataset
@@ -17,9 +18,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
 
-from holdfast.cli import publish
+from holdfast.cli import publications, publish
 from holdfast.cli.published_card import LICENCES, front_matter, licence_keys
+from holdfast.common.errors import UserError
+from holdfast.common.files import write_table
 from holdfast.params.schema import Params
+from holdfast.steps.preferences.card import card
+from holdfast.steps.preferences.tables import PREFERENCES
 from hub import Hub, Repo, hub
 from small_tokenizers import tokenizer
 from templates import SHAPES
@@ -153,11 +158,11 @@ def test_first_shown_then_uploaded_then_unchanged(project: Project, there: Hub, 
     assert {name: len(split) for name, split in loaded.items()} == {"train": 118, "validation": 2}
 
     there.writes()
-    assert "has this mixture already" in project.publish("mixed", SET, "--yes")
+    assert "has these files already" in project.publish("mixed", SET, "--yes")
     assert there.writes() == []
     said = project.publish("mixed", SET)
     assert said.count("unchanged") == 5
-    assert "has this mixture already" in said
+    assert "has these files already" in said
     assert "--yes" not in said
     repo.files["README.md"] += b"A line of the user's.\n"
     project.publish("mixed", SET, "--yes")
@@ -241,12 +246,14 @@ def test_models_behind_the_rows_are_shown_with_their_licences() -> None:
     params = Params.model_validate(values)
     source = {"source": "rehearsal", "licences": [], "train_rows": 9, "val_rows": 1, "models": {params.base: 10}}
     summary = {"sources": [source], "train_rows": 9, "val_rows": 1}
-    found = {what: (key, rows) for key, what, rows, _ in publish.parts(summary, params)}
+    found = {what: (key, rows) for key, what, rows, _ in publications.parts_of_mixture(summary, params)}
     assert found[f"model {params.base} (wrote the instructions, answers, judge)"] == (f"models.{params.base}", 10)
     assert found["model gpt4 (answers, judge)"] == ("models.gpt4", 0)
     file = io.StringIO()
     card = b"---\nlicense: unknown\n---\n"
-    it = publish.Publication("rehearsed", SET, False, summary, {"README.md": card})
+    files: dict[str, str | bytes] = {"README.md": card}
+    parts = [*publications.parts_of_mixture(summary, params)]
+    it = publications.Publication("rehearsed", "Mixture rehearsed", "", SET, False, files, {}, parts)
     publish.show(it, None, params, Console(file=file, width=120, highlight=False, markup=False))
     assert "No licence is given: set models.gpt4.licence in params.yaml" in file.getvalue()
 
@@ -267,3 +274,36 @@ def test_the_hub_accepts_the_licence_keys(licences: list[str]) -> None:
 )
 def test_sizes_are_written_for_people(size: int, text: str) -> None:
     assert publish.size_text(size) == text
+
+
+def test_pairs_are_published_with_their_card_and_the_models_behind_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    values = yaml.safe_load((ROOT / "examples/paper.yaml").read_text())
+    start = {"preferences": {"arm": "rehearsed", "selection": "selected"}}
+    values["arms"]["aligned"] = start | {"train": {"learning_rate": 0.000001, "budget": {"epochs": 1}}}
+    params = Params.model_validate(values)
+    pair = dict.fromkeys(PREFERENCES) | {"model_chosen": "qwen", "model_rejected": "llama", "margin": 1.5}
+    pair |= {"licence_chosen": "Apache-2.0", "licence_rejected": "Llama 3.1 Community"}
+    frame = pl.DataFrame([pair] * 3, schema=PREFERENCES, orient="row")
+    write_table(frame, "data/preferences/selected.parquet", PREFERENCES)
+    written = card(
+        frame, frame.clear().with_columns(reason=pl.lit("")), {}, {"selection": "selected", "min_margin": 1}, {}, {}
+    )
+    Path("data/preferences/selected.md").write_text(written)
+    it = publications.pairs(Path("data/preferences/selected.jsonl"), "me/pairs", False, params)
+    assert (it.title, it.about) == ("Preference pairs selected", "3 pairs")
+    assert it.rows == {"selected.jsonl": 3, "selected.parquet": 3}
+    found = {what: rows for _, what, rows, _ in it.parts}
+    assert sum(found.values()) == 6
+    assert next(rows for what, rows in found.items() if what.startswith("model qwen (")) == 3
+    text = it.files["README.md"]
+    assert isinstance(text, bytes)
+    head = yaml.safe_load(front_matter(text.decode()))
+    assert (head["license"], head["license_name"]) == ("other", "apache-2.0-and-llama-3.1-community")
+    assert head["configs"][0]["data_files"] == [{"split": "train", "path": "selected.parquet"}]
+    assert 'load_dataset("me/pairs", split="train")' in text.decode()
+    assert "`selected.rejected.parquet` stays with the build; not in this repository." in text.decode()
+    with pytest.raises(UserError, match=r"publish data/preferences/selected.jsonl, or the mixture of rehearsed"):
+        publications.check_has_mixture("aligned", params)

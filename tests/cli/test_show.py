@@ -21,6 +21,7 @@ from holdfast.common.tables import (
     SCORES,
     SELECTED,
 )
+from holdfast.steps.preferences.tables import PREFERENCES, PREFERENCES_REJECTED
 
 
 def write(path: str, schema: dict[str, Any], *rows: dict[str, Any]) -> None:
@@ -88,6 +89,34 @@ def test_all_that_became_of_an_instruction() -> None:
     assert kept < dropped < refused, "the best first"
     assert "arm (train): the answer of m, 12 tokens" in text
     assert not any(line.endswith(" ") for line in text.splitlines()), "no padding in a pipe"
+
+
+def test_a_file_of_pairs_and_the_pairs_of_an_instruction() -> None:
+    build()
+    assert "Preference pairs" not in shown("aa11")
+    pair = {
+        "instruction_id": "aa11",
+        "model_chosen": "m",
+        "model_rejected": "n",
+        "score_chosen": 4.0,
+        "score_rejected": 2.5,
+        "margin": 1.5,
+        "prompt": [{"role": "user", "content": "What is a duck called?"}],
+        "chosen": [{"role": "assistant", "content": "Duck"}],
+        "rejected": [{"role": "assistant", "content": "Hen"}],
+    }
+    write("data/preferences/selected.parquet", PREFERENCES, pair, pair | {"instruction_id": "aa22", "margin": 0.5})
+    lost = {"instruction_id": "bb33", "reason": "one_answer", "detail": "no other text"}
+    write("data/preferences/selected.rejected.parquet", PREFERENCES_REJECTED, lost)
+    assert "selected: m (4.00) before n (2.50), margin 1.50" in shown("aa11").partition("Preference pairs")[2]
+    assert "selected: none: one_answer no other text" in shown("bb33")
+    text = shown("data/preferences/selected.jsonl")
+    assert "2 pairs; 1 instruction without one" in text
+    assert "margins: from 0.50 to 1.50, median 1.00" in text
+    assert "m: 2 chosen, 0 rejected" in text
+    assert "assistant: Duck" in text
+    with pytest.raises(UserError, match=r"data/preferences/other.parquet: not a readable Parquet file"):
+        shown("data/preferences/other.jsonl")
 
 
 def test_words_find_instructions_and_test_items() -> None:

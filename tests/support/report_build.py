@@ -10,8 +10,11 @@ from report_data import MODELS
 ARMS = ("domain_only", "public", "rehearsed")
 
 
-def build(root: Path, *averages: str, curves: str = "base") -> subprocess.CompletedProcess[str]:
-    """Run the step in `root` as the rule does; `averages`: arms without a mixture and training of their own."""
+def build(
+    root: Path, *averages: str, curves: str = "base", aligned: tuple[str, ...] = ()
+) -> subprocess.CompletedProcess[str]:
+    """Run the step in `root` as the rule does; `averages`: arms without a mixture and training of their own; `aligned`:
+    those that are trained on pairs."""
     lists = {
         "generations": [f"data/generate/{model}.parquet" for model in MODELS],
         "scores": [f"data/score/{model}.parquet" for model in MODELS],
@@ -19,9 +22,10 @@ def build(root: Path, *averages: str, curves: str = "base") -> subprocess.Comple
         "rejected": ["data/clean/rejected.parquet", "data/filter/selected.rejected.parquet"]
         + [f"data/generate/{model}.rejected.parquet" for model in MODELS]
         + [f"data/mix/{arm}/rejected.parquet" for arm in ARMS],
-        "evaluations": [f"data/evaluate/{arm}.parquet" for arm in ("base", *ARMS, *averages)],
+        "evaluations": [f"data/evaluate/{arm}.parquet" for arm in ("base", *ARMS, *averages, *aligned)],
         "metrics": ["metrics/clean.json", "metrics/filter.json", "metrics/my_own.json"],
-        "curves": [f"plots/train/{arm}.csv" for arm in ARMS],
+        "curves": [f"plots/train/{arm}.csv" for arm in (*ARMS, *aligned)],
+        "aligned": [f"data/train/dpo/{arm}.json" for arm in aligned],
     }
     command = [
         sys.executable,

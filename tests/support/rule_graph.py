@@ -20,6 +20,10 @@ PAGE = ROOT / "docs/architecture.md"
 COMMAND = "envs/in-env dev python tests/support/rule_graph.py"
 BLOCK = re.compile(r"(<!-- rule graph -->\n).*?(<!-- end of rule graph -->)", re.DOTALL)
 AVERAGE = {"merge": {"rehearsed": 0.5}}  # without an arm that is an average there is no job of `merge`
+ALIGNED = {  # and none of `dpo` without one that is trained on pairs
+    "preferences": {"arm": "rehearsed", "selection": "selected"},
+    "train": {"learning_rate": 0.0001, "budget": {"epochs": 1}},
+}
 HARNESS = {"kind": "lm_eval", "tasks": ["gsm8k"]}  # without a suite of the harness there is no job of `suite_items`
 
 BACKWARDS = "probe"  # between the mixtures of two arms: its jobs close no circle, but the rules would
@@ -30,7 +34,7 @@ def jobs_with_every_rule() -> list[Job]:
     """The jobs of the shipped params.yaml, the sandbox, with what else there is rules for."""
     params = yaml.safe_load((ROOT / "params.yaml").read_text())
     params["evaluate"]["suites"]["harness"] = HARNESS
-    params["arms"]["averaged"] = AVERAGE
+    params["arms"] |= {"averaged": AVERAGE, "aligned": ALIGNED}
     params["preferences"] = {"selections": ["selected"]}
     params["sources"]["rehearsal"] = {"selection": "selected", "draw": "damage", "probe": "domain_only"}
     here = Path.cwd()

@@ -108,7 +108,7 @@ def run(job: Job, monkeypatch: pytest.MonkeyPatch) -> None:
             if out.parts[0] == "models":
                 shutil.copytree("base", out, dirs_exist_ok=True)
             else:
-                out.write_text(OUTPUTS[job.rule])
+                out.write_text(OUTPUTS.get(f"{job.rule} {out.suffix}", OUTPUTS.get(job.rule, "")))
 
 
 STAND_INS: dict[str, dict[str, Any]] = {
@@ -117,7 +117,9 @@ STAND_INS: dict[str, dict[str, Any]] = {
     "suite_items": {"task_manager": stop},
     "recipe": {"validate": stop},
     "arm_recipe": {"validate": stop},
-    "train": {"axolotl": stop},
+    "dpo_recipe": {"validate": stop},
+    "train": {"train_to_the_end": stop},
+    "dpo": {"train_to_the_end": stop},
     "merge": {"tensors_in": stop},
     "evaluate": {"run_harness": lambda *_: (pl.DataFrame(schema=EVALUATIONS), [])},
     "evaluate_shard": {"ask_harness": lambda *_: pl.DataFrame(schema={"request_key": pl.String})},
@@ -128,7 +130,10 @@ OUTPUTS = {
     "arm_recipe": "micro_batch_size: 4\ngradient_accumulation_steps: 1\nnum_epochs: 2.0\n"
     "holdfast: {num_epochs_over: domain}\n",
     "suite_items": '{"item_id": "1", "task": "t", "prompt": "Which planet is nearest to the sun of ours?"}\n',
+    "dpo_recipe": "sequence_len: 200\nrl: dpo\n",
     "train": "step,epoch,loss,eval_loss,grad_norm\n1,0.5,2.5,,9\n",
+    "dpo .csv": "step,epoch,loss,eval_loss,grad_norm\n1,0.5,2.5,,9\n",
+    "dpo .json": '{"arm": "aligned", "steps": 1, "epochs": 1, "pairs": 9, "rejected": 0, "tokens": 9, "accuracies": 1}',
 }
 
 

@@ -126,7 +126,7 @@ def hours_of(stage: str, rows: list[Rows]) -> float | None:
 
 def gpus_of(command: str, rows: list[Rows], params: Params) -> int:
     """GPUs that the job's models need; an arm is evaluated under the base model's settings."""
-    if "holdfast.steps.train" in command.split():
+    if {"holdfast.steps.train", "holdfast.steps.train.dpo"} & set(command.split()):
         return params.training(arm_and_seed(command.split()[command.split().index("--run") + 1])[0]).gpus
     return max((params.models.get(row.model, params.models[params.base]).gpus for row in rows), default=0)
 

@@ -1,46 +1,33 @@
-"""`holdfast publish`: an arm's mixture and its card to a dataset repository on the Hugging Face hub."""
+"""`holdfast publish`: an arm's mixture, or preference pairs, with the card to a dataset repository on the Hugging Face
+hub."""
 
 import argparse
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from rich.console import Console
 from rich.table import Table
 
-from holdfast.build import staleness
-from holdfast.build.stages import downstream, makers
-from holdfast.cli.hub_repository import Content, Repository, address, check_name, look, upload
-from holdfast.cli.published_card import front_matter, published_card
+from holdfast.cli.hub_repository import Repository, address, check_name, look, upload
+from holdfast.cli.publications import Publication, publication
+from holdfast.cli.published_card import front_matter
 from holdfast.common.errors import UserError
-from holdfast.common.files import read_json
-from holdfast.common.wording import counted
-from holdfast.params.cross_checks import nearest
 from holdfast.params.schema import Params
 from holdfast.params.validation import validate
-
-DATA = {"train.jsonl": "train_rows", "val.jsonl": "val_rows", "train.parquet": "train_rows", "val.parquet": "val_rows"}
 
 
 def command(subparsers: Any) -> None:
     """Add `publish` to the command line."""
-    about = "upload an arm's mixture and its card to a Hugging Face dataset repository; without --yes only say what"
+    about = (
+        "upload an arm's mixture, or preference pairs, with the card to a Hugging Face dataset repository; without"
+        " --yes only say what"
+    )
     parser = subparsers.add_parser("publish", help=about)
-    parser.add_argument("arm", metavar="ARM", help="the arm whose mixture is published")
+    parser.add_argument("what", metavar="ARM", help="the arm whose mixture is published, or a file in data/preferences")
     parser.add_argument("repository", metavar="REPO", help="OWNER/NAME; created if there is none")
     parser.add_argument("--public", action="store_true", help="make the new repository public (default: private)")
     parser.add_argument("--yes", action="store_true", help="upload")
     parser.set_defaults(run=main)
-
-
-class Publication(NamedTuple):
-    """What is published, and where."""
-
-    arm: str
-    repository: str
-    public: bool
-    summary: Any  # the mixture's summary.json
-    files: dict[str, Content]
 
 
 def main(arguments: argparse.Namespace) -> None:
@@ -48,10 +35,7 @@ def main(arguments: argparse.Namespace) -> None:
     console = Console(highlight=False, markup=False, soft_wrap=True)
     check_name(arguments.repository)
     params = validate()
-    check_current(arguments.arm, params)
-    summary = read_json(Path("data/mix", arguments.arm, "summary.json"))
-    files = contents(arguments.arm, arguments.repository, summary, params)
-    it = Publication(arguments.arm, arguments.repository, arguments.public, summary, files)
+    it = publication(arguments.what, arguments.repository, arguments.public, params)
     if arguments.yes:
         publish(it, console)
     else:
@@ -68,11 +52,11 @@ def preview(it: Publication, params: Params, console: Console) -> None:
         obstacle = f"\nBefore you upload: {error}"
     show(it, found, params, console)
     if found and not obstacle and is_there(found):
-        console.print(f"\nNothing to upload: {address(it.repository)} has this mixture already.")
+        console.print(f"\nNothing to upload: {address(it.repository)} has these files already.")
         return
     if obstacle:
         console.print(obstacle)
-    command = ["holdfast publish", it.arm, it.repository, *["--public"] * it.public, "--yes"]
+    command = ["holdfast publish", it.argument, it.repository, *["--public"] * it.public, "--yes"]
     console.print(f"\nNothing has been uploaded. To upload: {' '.join(command)}")
 
 
@@ -81,10 +65,9 @@ def publish(it: Publication, console: Console) -> None:
     found = look(it.repository, it.files)
     check_visibility(it, found)
     if is_there(found):
-        console.print(f"Nothing to upload: {address(it.repository)} has this mixture already.")
+        console.print(f"Nothing to upload: {address(it.repository)} has these files already.")
         return
-    rows = f"{counted(it.summary['train_rows'], 'row')} to train on, {it.summary['val_rows']:,} to validate with"
-    commit = upload(it.repository, found, it.files, it.public, f"Mixture {it.arm}: {rows}")
+    commit = upload(it.repository, found, it.files, it.public, f"{it.title}: {it.about}")
     console.print(f"Published ({visibility(it)}): {address(it.repository)}")
     console.print(f"Commit: {commit}")
 
@@ -98,23 +81,6 @@ def is_there(found: Repository) -> bool:
     return set(found.states.values()) == {"unchanged"}
 
 
-def check_current(arm: str, params: Params) -> None:
-    """Raises UserError when the arm's mixture is not built, or not from today's parameters, data and code."""
-    if arm not in params.arms:
-        raise UserError(f"params.yaml: has no arm {arm}{nearest(arm, params.arms)}")
-    path = f"data/mix/{arm}/train.jsonl"
-    if arm in params.merged_arms:
-        parts = ", ".join(params.merged_arms[arm].merge)
-        raise UserError(f"arm {arm} is an average of models and has no mixture; publish the mixture of {parts}")
-    versions, changes = staleness.look()
-    stage = makers(versions.stages).get(path)
-    if stage is None:
-        raise UserError(f"arm {arm} has no mixture of its own ({path}); publish the mixture of another arm")
-    if stage in downstream(versions.stages, changes):
-        fault = "is out of date (`holdfast plan` says why)" if Path(path).exists() else "is not built yet"
-        raise UserError(f"{path}: {fault}; build it with `snakemake --cores all {path}`")
-
-
 def check_visibility(it: Publication, found: Repository) -> None:
     """Raises UserError when the repository exists and is public though --public was not given, or the reverse."""
     if found.private is False and not it.public:
@@ -126,29 +92,20 @@ def check_visibility(it: Publication, found: Repository) -> None:
         )
 
 
-def contents(arm: str, repository: str, summary: Any, params: Params) -> dict[str, Content]:
-    """The files of the repository: name, and path or content."""
-    folder = Path("data/mix", arm)
-    licences = {licence for source in summary["sources"] for licence in source["licences"]}
-    paths = [summary["base"], *(source.path for source in params.sources.values() if source.path)]
-    card = published_card((folder / "README.md").read_text(encoding="utf-8"), repository, licences, paths)
-    return {"README.md": card.encode(), **{name: str(folder / name) for name in DATA}}
-
-
 def show(it: Publication, found: Repository | None, params: Params, console: Console) -> None:
     """Print what would be uploaded and where, the licences of what is in it, and the card's YAML."""
     where = ["new"] if found and found.private is None else []
     where += [visibility(it), *([f"as user {found.user}"] if found else [])]
-    console.print(f"Mixture {it.arm} → {address(it.repository)} ({', '.join(where)})")
+    console.print(f"{it.title} → {address(it.repository)} ({', '.join(where)})")
     grid = table("file", "size", "rows", *["on the hub"] * bool(found))
     for name, content in it.files.items():
         size = len(content) if isinstance(content, bytes) else Path(content).stat().st_size
-        count = f"{it.summary[DATA[name]]:,}" if name in DATA else ""
+        count = f"{it.rows[name]:,}" if name in it.rows else ""
         grid.add_row(name, size_text(size), count, *([found.states[name]] if found else []))
     print_table(grid, console)
     grid = table("what is in it", "rows", "licence", "policy tags")
     lacking = []
-    for key, what, rows, tagged in parts(it.summary, params):
+    for key, what, rows, tagged in it.parts:
         tags = ", ".join(tagged.policy) or "none"
         grid.add_row(what, f"{rows:,}" if rows else "", tagged.licence or "not given", tags)
         if tagged.licence is None:
@@ -162,27 +119,6 @@ def show(it: Publication, found: Repository | None, params: Params, console: Con
     card = it.files["README.md"]
     assert isinstance(card, bytes)
     console.print("\n".join(f"  {line}" for line in front_matter(card.decode()).splitlines()))
-
-
-def parts(summary: Any, params: Params) -> Iterator[tuple[str, str, int, Any]]:
-    """Each source and model behind the rows: key in params.yaml, what it is, rows, and its section with the licence."""
-    rows: dict[str, int] = {}
-    written: dict[str, int] = {}
-    for found in summary["sources"]:
-        rows[found["source"]] = rows.get(found["source"], 0) + found["train_rows"] + found["val_rows"]
-        for model, count in found["models"].items():
-            written[model] = written.get(model, 0) + count
-    for name in rows:
-        if name in params.sources and params.sources[name].path:
-            yield f"sources.{name}", f"source {name}", rows[name], params.sources[name]
-    if any(name not in params.sources or params.sources[name].selection for name in rows):
-        roles: dict[str, list[str]] = {params.base: ["wrote the instructions"]}
-        for name in params.generate.models:
-            roles.setdefault(name, []).append("answers")
-        for name in params.score.judges:
-            roles.setdefault(name, []).append("judge")
-        for name, did in roles.items():
-            yield f"models.{name}", f"model {name} ({', '.join(did)})", written.get(name, 0), params.models[name]
 
 
 def table(*headings: str) -> Table:

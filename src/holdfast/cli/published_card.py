@@ -1,4 +1,4 @@
-"""The dataset card of a published mixture: the mix step's card, in the form that the Hugging Face hub accepts."""
+"""The dataset card of what is published: the step's card, in the form that the Hugging Face hub accepts."""
 
 import re
 from collections.abc import Iterable
@@ -18,18 +18,23 @@ LICENCES = """
     llama3.3 llama4 lppl-1.3c mit mpl-2.0 ms-pl ncsa odbl odc-by ofl-1.1 openmdw-1.0 openrail openrail++ osl-3.0
     pddl postgresql unknown unlicense wtfpl zlib
 """
-LOCAL = "`rejected.parquet` and `contamination.parquet` stay with the build; they are not in this repository."
 
 
-def published_card(card: str, repository: str, licences: Iterable[str], paths: Iterable[str]) -> str:
-    """`card` with the hub's licence keys and the repository's name, and only the names of files at absolute `paths`."""
+def published_card(
+    card: str, repository: str, licences: Iterable[str], paths: Iterable[str], loading: str, local: str
+) -> str:
+    """`card` with the hub's licence keys and the repository's name, and only the names of files at absolute `paths`.
+
+    `loading`: the beginning of the call that loads the files from a folder, with the bracket that ends it or without.
+    `local`: which files stay.
+    """
     _, head, body = card.split("---\n", 2)
     values = {key: value for key, value in yaml.safe_load(head).items() if key not in ("license", "license_name")}
     top = yaml.safe_dump(licence_keys(sorted(set(licences))) | values, sort_keys=False, allow_unicode=True)
     for path in sorted(filter(lambda path: path.startswith("/"), paths), key=len, reverse=True):
         body = body.replace(path, path.rstrip("/").rsplit("/", 1)[-1])
-    body = body.replace('load_dataset("path/to/this/folder")', f'load_dataset("{repository}")')
-    return f"---\n{top}---\n{body}\n{LOCAL}\n"
+    body = body.replace(loading, f'load_dataset("{repository}"' + loading[len(loading.rstrip(")")) :])
+    return f"---\n{top}---\n{body}\n{local} with the build; not in this repository.\n"
 
 
 def licence_keys(licences: list[str]) -> dict[str, Any]:

@@ -1,4 +1,5 @@
-"""`holdfast show`: one instruction with all that became of it, or one test item with every arm's answer."""
+"""`holdfast show`: one instruction with all that became of it, one test item with every arm's answer, or a file of
+preference pairs."""
 
 import argparse
 from collections.abc import Iterator
@@ -11,6 +12,7 @@ from rich.console import Console
 from rich.text import Text
 
 from holdfast.cli.indented import print_indented
+from holdfast.cli.show_pairs import is_pairs, pairs_of, show_pairs
 from holdfast.common.errors import UserError
 from holdfast.common.pilot import built_or_piloted
 from holdfast.common.wording import counted
@@ -24,11 +26,15 @@ Row = dict[str, Any]
 def command(subparsers: Any) -> None:
     """Add `show` to the command line."""
     about = (
-        "show one instruction (prompt, candidates, scores, why kept or dropped, mixtures) or test item (arms' answers)"
+        "show one instruction (prompt, candidates, scores, why kept or dropped, mixtures, pairs), test item (arms'"
+        " answers) or file of preference pairs"
     )
     parser = subparsers.add_parser("show", help=about)
     parser.add_argument(
-        "what", nargs="+", metavar="ID", help="an id, its first digits, or words that the text contains"
+        "what",
+        nargs="+",
+        metavar="ID",
+        help="an id, its first digits, words that the text contains, or a file in data/preferences",
     )
     parser.set_defaults(run=main)
 
@@ -37,6 +43,9 @@ def main(arguments: argparse.Namespace, console: Console | None = None) -> None:
     """Print the one match, or the list of matches. Raises UserError when there is none."""
     console = console or Console(highlight=False, markup=False)
     words = " ".join(arguments.what)
+    if is_pairs(words):
+        show_pairs(Path(words).with_suffix(".parquet"), console)
+        return
     instructions, items = matching_instructions(words), matching_items(words)
     found = len(instructions) + len(items)
     if not found:
@@ -118,6 +127,10 @@ def show_instruction(row: Row, console: Console) -> None:
         body(line)
     if not mixed:
         body("in none" if any(Path("data/mix").glob("*/train.parquet")) else "none yet")
+    for number, line in enumerate(pairs_of(here)):
+        if not number:
+            head("Preference pairs")
+        body(line)
 
 
 def _rows(path: str, where: pl.Expr) -> list[Row]:

@@ -70,6 +70,11 @@ def _notes(summary: dict[str, Any]) -> list[str]:
         for name, arm in summary["arms"].items()
         if "average" in arm
     ]
+    notes += [
+        f"{name} = {arm['preferences']}: preference training."
+        for name, arm in summary["arms"].items()
+        if "preferences" in arm
+    ]
     if (suites := max((found["suite_count"] for found in figures), default=1)) > 1:
         how = f"the {average_name(summary['average'])}"
         notes.append(f"Accuracy and verdicts: {how} (report.average; an ability has up to {counted(suites, 'suite')}).")

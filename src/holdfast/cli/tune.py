@@ -82,8 +82,9 @@ def main(arguments: argparse.Namespace) -> int:
 
 
 def with_trained_arms(values: Values) -> Values:
-    """The content of params.yaml with the arms of its sweeps among the others, without sweeps and averages of arms."""
-    trained = {name: arm for name, arm in with_sweeps(values)["arms"].items() if "merge" not in arm}
+    """The content of params.yaml with the arms of its sweeps among the others, without sweeps and arms without a
+    mixture."""
+    trained = {name: arm for name, arm in with_sweeps(values)["arms"].items() if "sources" in arm}
     return {key: value for key, value in values.items() if key != "sweeps"} | {"arms": trained}
 
 

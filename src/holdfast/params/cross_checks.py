@@ -1,8 +1,7 @@
 """Checks across the sections of params.yaml: names, and settings that exclude each other."""
 
-import difflib
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,8 @@ from pydantic import ValidationError
 
 from holdfast.common.errors import UserError
 from holdfast.inference.params import endpoint_faults
+from holdfast.params.aligned_checks import aligned_faults
+from holdfast.params.names import undefined
 from holdfast.params.policy import check_policy
 from holdfast.params.schema import NAME, RESERVED, Params
 from holdfast.steps.mix.params import REHEARSAL, Source, size_source
@@ -54,7 +55,8 @@ def cross_faults(params: Params) -> Iterator[str]:
             if part in params.merged_arms:
                 yield f"arms.{name}.merge: {part} is an average itself; name the trained arms that it is made of"
             else:
-                yield from undefined(f"arms.{name}.merge", [part], params.trained_arms, "arms")
+                yield from undefined(f"arms.{name}.merge", [part], params.trained_arms | params.aligned_arms, "arms")
+    yield from aligned_faults(params)
     for name in params.arms:
         if name in RESERVED:
             yield f"arms.{name}: the name is reserved for files of the workflow; rename the arm"
@@ -85,20 +87,6 @@ def cross_faults(params: Params) -> Iterator[str]:
     generators, asked = sorted(params.generate.models), sorted(params.score.judges)
     files = {name: source for name, source in params.sources.items() if source.path}  # ours have their models' licences
     yield from check_policy(params.policy, params.base, generators, asked, params.models, used, files)
-
-
-def undefined(key: str, names: Iterable[str], known: Iterable[str], where: str) -> Iterator[str]:
-    """A fault for each of `names` (at `key`) that is not among `known` (defined at `where`)."""
-    known = set(known)
-    for name in names:
-        if name not in known:
-            yield f"{key}: {name} is not defined in {where}{nearest(name, known)}"
-
-
-def nearest(word: str, known: Iterable[str]) -> str:
-    """A hint to the known word that `word` is most like."""
-    close = difflib.get_close_matches(word, sorted(known), n=1, cutoff=0.5)
-    return f"; did you mean {close[0]}?" if close else f"; known: {', '.join(sorted(known))}"
 
 
 def setting_faults(params: Params) -> Iterator[str]:
@@ -148,8 +136,8 @@ def trainings(params: Params) -> Iterator[tuple[str, Train]]:
     """
     if not all(arm.train for arm in params.trained_arms.values()):
         yield "train", params.train
-    for name, arm in params.trained_arms.items():
-        if arm.train:
+    for name in (*params.trained_arms, *params.aligned_arms):
+        if params.own_training(name):
             with suppress(ValidationError):
                 yield f"arms.{name}.train", params.training(name)
 

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from holdfast.inference.params import Model
-from holdfast.params.cross_checks import nearest
+from holdfast.params.names import nearest
 from holdfast.params.schema import Params
 
 BUILT = ("data/sandbox/", "models/sandbox/")  # made by the workflow itself
@@ -46,7 +46,7 @@ def named_paths(params: Params) -> Iterator[tuple[str, str]]:
         ("seed.system_prompts", params.seed.system_prompts),
         ("train.config", params.train.config),
         *(("clean.contamination.benchmarks", path) for path in params.clean.contamination.benchmarks),
-        *((f"arms.{name}.train.config", arm.train.get("config")) for name, arm in params.trained_arms.items()),
+        *((f"arms.{name}.train.config", params.own_training(name).get("config")) for name in params.arms),
         *((f"sources.{name}.path", source.path) for name, source in params.sources.items()),
     ]
     for name, part in params.seed.slices.items():

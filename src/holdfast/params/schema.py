@@ -20,6 +20,7 @@ from holdfast.steps.reconstruct.params import Reconstruct
 from holdfast.steps.report.params import Report
 from holdfast.steps.score.params import Score
 from holdfast.steps.seed.params import Seed
+from holdfast.steps.train.dpo.params import AlignedArm, settings_of_aligned
 from holdfast.steps.train.params import Train, settings_of_arm
 
 NAME = r"^[a-z0-9_]+$"
@@ -28,15 +29,21 @@ Name = Annotated[str, Field(pattern=NAME)]
 RESERVED = {"base", "sandbox", "summary", "clean", "filter"}  # as arms they would share files with these
 
 
-KINDS_OF_ARMS = ("trained arm", "merged arm")  # in the place of a fault, and no key
+KINDS_OF_ARMS = ("trained arm", "merged arm", "aligned arm")  # in the place of a fault, and no key
 
 
 def _kind_of_arm(arm: Any) -> str:
-    return KINDS_OF_ARMS["merge" in arm if isinstance(arm, dict) else isinstance(arm, MergedArm)]
+    """By the key that only this kind has; a value that is no arm is checked as one that is trained."""
+    marks = {"merge": MergedArm, "preferences": AlignedArm}
+    found = [key in arm if isinstance(arm, dict) else isinstance(arm, kind) for key, kind in marks.items()]
+    return KINDS_OF_ARMS[found.index(True) + 1 if any(found) else 0]
 
 
 AnyArm = Annotated[
-    Annotated[Arm, Tag(KINDS_OF_ARMS[0])] | Annotated[MergedArm, Tag(KINDS_OF_ARMS[1])], Discriminator(_kind_of_arm)
+    Annotated[Arm, Tag(KINDS_OF_ARMS[0])]
+    | Annotated[MergedArm, Tag(KINDS_OF_ARMS[1])]
+    | Annotated[AlignedArm, Tag(KINDS_OF_ARMS[2])],
+    Discriminator(_kind_of_arm),
 ]
 
 
@@ -74,7 +81,7 @@ class Params(Section):
     sources: dict[Name, Source] = Field({}, description="your own data sets, by name")
     arms: dict[Name, AnyArm] = Field(
         min_length=1,
-        description="training experiments (mixtures to fine-tune on, and averages of their models), by name",
+        description="training experiments (mixtures to fine-tune on, averages, preference training), by name",
     )
     sweeps: dict[Name, Sweep] = Field({}, description="settings of arms in several values, by name")
     train: Train = Field(description="how every arm is fine-tuned")
@@ -93,7 +100,22 @@ class Params(Section):
         """The arms that are averages of others."""
         return {name: arm for name, arm in self.arms.items() if isinstance(arm, MergedArm)}
 
+    @property
+    def aligned_arms(self) -> dict[str, AlignedArm]:
+        """The arms that are trained on preference pairs."""
+        return {name: arm for name, arm in self.arms.items() if isinstance(arm, AlignedArm)}
+
+    def own_training(self, arm: str) -> dict[str, Any]:
+        """`arms.<name>.train`; empty for an average."""
+        found = self.arms[arm]
+        return {} if isinstance(found, MergedArm) else found.train
+
+    def training_settings(self, arm: str) -> dict[str, Any]:
+        """`train` with the arm's own settings, unchecked."""
+        shared = self.train.model_dump(exclude_unset=True)
+        settings = settings_of_aligned if arm in self.aligned_arms else settings_of_arm
+        return settings(shared, self.own_training(arm))
+
     def training(self, arm: str) -> Train:
         """`train` with the arm's own settings. Raises pydantic's ValidationError where these are not valid."""
-        shared = self.train.model_dump(exclude_unset=True)
-        return Train.model_validate(settings_of_arm(shared, self.trained_arms[arm].train))
+        return Train.model_validate(self.training_settings(arm))

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from holdfast.params.cross_checks import nearest
+from holdfast.params.names import nearest
 from holdfast.params.sweeps import SHARES, SWEPT_KEYS, value_name
 
 

@@ -10,14 +10,15 @@ from pydantic_core import ErrorDetails
 
 from holdfast.common import section
 from holdfast.common.errors import UserError
-from holdfast.params.cross_checks import cross_faults, nearest, setting_faults
+from holdfast.params.cross_checks import cross_faults, setting_faults
 from holdfast.params.file_checks import file_faults
+from holdfast.params.names import nearest
 from holdfast.params.renamed import new_name
 from holdfast.params.schema import KINDS_OF_ARMS, Params
 from holdfast.params.sweep_checks import place, sweep_faults
 from holdfast.params.sweeps import swept, with_sweeps
 from holdfast.params.yaml_versions import yaml_faults
-from holdfast.steps.train.params import Train, settings_of_arm
+from holdfast.steps.train.params import Train
 
 
 def validate(path: str = section.PARAMS_FILE) -> Params:
@@ -31,7 +32,7 @@ def validate(path: str = section.PARAMS_FILE) -> Params:
         faults |= {key: fault for key, fault in explain(error.errors(), values) if key not in faults}
         found = [place(f"{key}: {fault}", of_sweeps) for key, fault in faults.items()]
         raise UserError("\n".join(f"{path}: {fault}" for fault in dict.fromkeys(found))) from error
-    faults |= dict(sweep_faults(written)) | dict(arm_faults(params, values))
+    faults |= dict(sweep_faults(written)) | dict(arm_faults(params))
     found = [f"{key}: {fault}" for key, fault in faults.items()]
     found += [*cross_faults(params), *setting_faults(params), *file_faults(params)]
     if found:
@@ -39,10 +40,10 @@ def validate(path: str = section.PARAMS_FILE) -> Params:
     return params
 
 
-def arm_faults(params: Params, values: Any) -> Iterator[tuple[str, str]]:
+def arm_faults(params: Params) -> Iterator[tuple[str, str]]:
     """(key, fault) of each fault in an arm's own training settings: `train` as it holds for the arm is checked."""
-    for name, arm in params.trained_arms.items():
-        settings = settings_of_arm(values["train"], arm.train)
+    for name in (*params.trained_arms, *params.aligned_arms):
+        settings = params.training_settings(name)
         try:
             Train.model_validate(settings)
         except ValidationError as error:

@@ -1,4 +1,4 @@
-"""The report on arms: how long they were trained, averages of weights, and curves of sweeps."""
+"""The report on arms: how long they were trained, averages of weights, preference training, curves of sweeps."""
 
 import json
 import re
@@ -41,6 +41,54 @@ def test_an_average_is_a_row_that_says_what_it_is_made_of_and_costs_what_that_co
     assert f"averaged is {words}: the average of these weights, for which nothing was trained." in page
     assert f"averaged = {words}: an average of weights." in table(summary)
     assert "an average of weights" not in table(json.loads((built / "metrics/summary.json").read_text()))
+
+
+def test_an_arm_trained_on_pairs_costs_what_it_starts_from_and_all_calls_of_its_selection(
+    built: Path, tmp_path: Path
+) -> None:
+    root = tmp_path / "aligned"
+    shutil.copytree(built, root)
+    params = yaml.safe_load((root / "params.yaml").read_text())
+    own = {"learning_rate": 0.0001, "budget": {"epochs": 2}}
+    for arm, start in (("aligned", "rehearsed"), ("again", "aligned")):
+        shutil.copy(root / "data/evaluate/rehearsed.parquet", root / f"data/evaluate/{arm}.parquet")
+        params["arms"][arm] = {"preferences": {"arm": start, "selection": "selected"}, "train": own}
+        (root / f"plots/train/{arm}.csv").write_text(
+            "step,epoch,loss,eval_loss,grad_norm\n1,0.5,0.69,,9\n4,2.0,0.5,,9\n"
+        )
+        run = {"arm": arm, "steps": 4, "epochs": 2.0, "pairs": 30, "rejected": 2, "tokens": 1000, "accuracies": 0.875}
+        (root / "data/train/dpo").mkdir(parents=True, exist_ok=True)
+        (root / f"data/train/dpo/{arm}.json").write_text(json.dumps(run))
+    params["arms"]["mean"] = {"merge": {"again": 0.5}}
+    shutil.copy(root / "data/evaluate/rehearsed.parquet", root / "data/evaluate/mean.parquet")
+    (root / "params.yaml").write_text(yaml.safe_dump(params))
+    done = build(root, "mean", aligned=("aligned", "again"))
+    assert done.returncode == 0, done.stderr
+    summary = json.loads((root / "metrics/summary.json").read_text())
+    arms = summary["arms"]
+    training = arms["aligned"]["training"]
+    assert (training["steps"], training["tokens"], training["pairs"], training["rejected"]) == (4, 2000, 30, 2)
+    assert training["settings"] == ["budget.epochs: 2", "learning_rate: 0.0001"]
+    cost = {arm: arms[arm]["cost"] for arm in ("rehearsed", "aligned", "again", "mean")}
+    fine_tuning = cost["rehearsed"]["training_tokens"]
+    seen = {
+        arm: tuple(cost[arm][f"{kind}tokens"] for kind in ("training_", "part_training_", "reference_")) for arm in cost
+    }
+    assert seen == {
+        "rehearsed": (fine_tuning, 0, 0),
+        "aligned": (2000, fine_tuning, 2000),
+        "again": (2000, fine_tuning + 2000, 4000),
+        "mean": (0, fine_tuning + 4000, 4000),
+    }
+    assert cost["aligned"]["model_calls"] == cost["mean"]["model_calls"] > cost["rehearsed"]["model_calls"]
+    calls = cost["aligned"]["call_tokens"]
+    assert cost["aligned"]["token_passes"] == 3 * (fine_tuning + 2000) + 2000 + calls
+    page, words = (root / "report/index.html").read_text(), "rehearsed + DPO on pairs of selected"
+    assert f"<td>aligned <small>{words}</small></td>" in page
+    assert "aligned was trained on 30 pairs of answers; 2 were left out." in page
+    assert "more likelihood than the rejected one in 87.5 % of the last pairs" in page
+    assert f"aligned = {words}: preference training." in table(summary)
+    assert "loss, nats per pair" in page
 
 
 def test_a_sweep_is_drawn_as_a_curve_with_intervals(built: Path, tmp_path: Path) -> None:

@@ -1,6 +1,6 @@
 """What each arm cost: training tokens, and the model calls that its rehearsal rows took."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from functools import reduce
 from typing import Any, NamedTuple
 
@@ -33,7 +33,8 @@ class Cost(NamedTuple):
     training_tokens: float
     calls: Calls
     rehearsal_share: float  # of the mixture's rows; 0 without a mixture
-    part_training_tokens: float = 0.0  # of an average: those of the arms that it is made of
+    part_training_tokens: float = 0.0  # of an average, or of an arm that starts from others: those of these arms
+    reference_tokens: float = 0.0  # read by the frozen model that preference training compares with, in all of them
 
     @property
     def token_passes(self) -> float:
@@ -42,7 +43,8 @@ class Cost(NamedTuple):
         A pass forward takes two operations a parameter and token, training six: Kaplan et al. (2020), arXiv 2001.08361,
         section 2.1. All models count alike, whatever their size.
         """
-        return TRAINED * (self.training_tokens + self.part_training_tokens) + self.calls.tokens
+        read = self.reference_tokens + self.calls.tokens
+        return TRAINED * (self.training_tokens + self.part_training_tokens) + read
 
     def figures(self) -> dict[str, Any]:
         """The entry `cost` in metrics/summary.json."""
@@ -50,6 +52,7 @@ class Cost(NamedTuple):
         return {
             "training_tokens": round(self.training_tokens),
             "part_training_tokens": round(self.part_training_tokens),
+            "reference_tokens": round(self.reference_tokens),
             "model_calls": sum(round(number) for number in self.calls[:3]),
             **{"call_tokens" if name == "tokens" else name: number for name, number in numbers.items()},
             "token_passes": round(self.token_passes),
@@ -107,19 +110,28 @@ def cost_of(
     return Cost(training_tokens or 0.0, found, rehearsal / mixture["train_rows"])
 
 
-def merged_cost(
-    mixtures: Sequence[Mapping[str, Any]],
-    part_training_tokens: float,
-    selections: Mapping[str, str],
-    calls: Mapping[str, Calls],
-) -> Cost:
-    """Of an arm that is an average of trained ones: all that these cost, by their mixtures.
+class Behind(NamedTuple):
+    """The arms without which another cannot be, and what they used."""
 
-    Of a selection that several of them draw from, the largest part counts: a smaller draw is a subset of it.
+    mixtures: Sequence[Mapping[str, Any]]  # data/mix/<arm>/summary.json of those that have one
+    paired: Collection[str] = ()  # selections whose pairs they, or the arm itself, are trained on
+    training_tokens: float = 0.0
+    reference_tokens: float = 0.0
+
+
+def later_cost(
+    behind: Behind, own: float, reference: float, selections: Mapping[str, str], calls: Mapping[str, Calls]
+) -> Cost:
+    """Of an arm that is made from others: all that these cost, and its own training and reference tokens.
+
+    Of a selection that several of them draw from, the largest part counts: a smaller draw is a subset of it. Pairs need
+    all answers and judgements of their selection.
     """
-    drawn = [drawn_shares(mixture, selections) for mixture in mixtures]
+    drawn = [drawn_shares(mixture, selections) for mixture in behind.mixtures]
     most = {name: max(one.get(name, 0.0) for one in drawn) for one in drawn for name in one}
-    return Cost(0.0, _calls_behind(most, calls), 0.0, part_training_tokens)
+    most |= dict.fromkeys(behind.paired, 1.0)
+    found = _calls_behind(most, calls)
+    return Cost(own, found, 0.0, behind.training_tokens, behind.reference_tokens + reference)
 
 
 def drawn_shares(mixture: Mapping[str, Any], selections: Mapping[str, str]) -> dict[str, float]:

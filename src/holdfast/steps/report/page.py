@@ -7,6 +7,7 @@ import polars as pl
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
+from holdfast.steps.report.arms import made_of
 from holdfast.steps.report.comparison import AVERAGES
 from holdfast.steps.report.params import Report
 from holdfast.steps.report.plots import change_bars
@@ -70,6 +71,7 @@ def _arm(name: str, summary: dict[str, Any], runs: dict[str, pl.DataFrame], repo
     ]
     return figures | {
         "name": name,
+        "made_of": made_of(figures),
         "rows": by_average(figures, report),
         "changes_against": {other: by_average(found, report) for other, found in figures["against"].items()},
         "tasks": tasks,
@@ -116,7 +118,7 @@ def render(page: Page) -> str:
             sure=page.confidence,
             resamples=f"{report.resamples:,}",
             average=f"the {average_name(report.average)}",
-            arms=[base | {"name": "base", "rows": base_rows}, *trained],
+            arms=[base | {"name": "base", "made_of": "", "rows": base_rows}, *trained],
             trained=trained,
             several_suites=any(row["average"] for row in base_rows),
             several_seeds=any(arm["seeds"] > 1 for arm in trained),

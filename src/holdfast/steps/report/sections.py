@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import polars as pl
 from markupsafe import Markup
 
+from holdfast.steps.report.arms import made_of
 from holdfast.steps.report.params import Report
 from holdfast.steps.report.plots import Estimate, curves, histogram, intervals, scatter
 from holdfast.steps.report.row_counts import TableCount
@@ -87,14 +88,8 @@ def frontier(page: Page) -> Figures | None:
         "text": frontier_in_words(found, page.report.confidence),
         "recommendation": page.summary["recommendation"],
         "costs": {name: figures["cost"] for name, figures in arms.items()},
-        "averages": averages(page),
+        "made_of": {name: words for name, figures in arms.items() if (words := made_of(figures))},
     }
-
-
-def averages(page: Page) -> dict[str, str]:
-    """What the arms are made of that are averages of others."""
-    arms = page.summary["arms"]
-    return {name: arms[name]["average"] for name in page.arms if "average" in arms[name]}
 
 
 def sweeps(page: Page) -> list[Figures] | None:
@@ -201,12 +196,14 @@ def training(page: Page) -> Figures | None:
     """How long each arm was trained, its settings of its own, and the loss curve of every run."""
     if not page.curves:
         return None
-    found = {arm: page.summary["arms"][arm]["training"] for arm in page.arms if "training" in page.summary["arms"][arm]}
+    arms = page.summary["arms"]
+    found = {arm: figures["training"] for arm, figures in arms.items() if "training" in figures}
     return page.training | {
         "curves": page.curves,
         "arms": [figures | {"name": arm} for arm, figures in found.items()],
         "warning": warning(found),
-        "averages": averages(page),
+        "averages": {arm: figures["average"] for arm, figures in arms.items() if "average" in figures},
+        "aligned": [figures | {"name": arm} for arm, figures in found.items() if "pairs" in figures],
         "some_differ": any(figures["settings"] for figures in found.values()),
     }
 

@@ -1,6 +1,6 @@
 """How long each arm was trained, and with which settings: figures for metrics/summary.json and the page."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -27,8 +27,13 @@ class Curve(NamedTuple):
     epochs: float
 
 
-def read_curve(path: str) -> Curve:
-    """Raises UserError for another file than a loss curve."""
+def read_curves(paths: Iterable[str], paired: Collection[str]) -> list[Curve]:
+    """The loss curves of all runs; `paired`: the runs on preference pairs. Raises UserError for another file."""
+    return [read_curve(path, "pair" if Path(path).stem in paired else "token") for path in paths]
+
+
+def read_curve(path: str, unit: str = "token") -> Curve:
+    """Raises UserError for another file than a loss curve. `unit`: of what the loss is the mean."""
     try:
         table = pl.read_csv(path, infer_schema_length=None)
         series = [
@@ -40,7 +45,7 @@ def read_curve(path: str) -> Curve:
     except (OSError, ValueError, pl.exceptions.PolarsError) as error:
         raise UserError(f"{path}: not a loss curve ({first_line(error)}); train again") from error
     run, drawn = Path(path).stem, [(label, line) for label, line in series if line]
-    svg = curves(drawn, f"Loss of {run}", "optimiser steps", "loss, nats per token") if drawn else ""
+    svg = curves(drawn, f"Loss of {run}", "optimiser steps", f"loss, nats per {unit}") if drawn else ""
     return Curve(run, Markup(svg), int(steps), float(epochs))
 
 
@@ -65,6 +70,30 @@ def lengths(runs: Iterable[Curve], mixtures: Iterable[str], domain: str) -> dict
                 "tokens": round(epochs * mixture["train_tokens"]),
                 "domain_passes": _passes(epochs, [s for s in mixture["sources"] if s["source"] == domain]),
             }
+    return found
+
+
+def pair_lengths(runs: Iterable[Figures]) -> dict[str, Figures]:
+    """As `lengths`, of each arm that is trained on pairs; `runs`: the files data/train/dpo/<run>.json.
+
+    Tokens are those of both conversations of every pair. Also how many `pairs` there were, how many were `rejected`,
+    and `preferred`: the share of the last training pairs in which the chosen answer has become likelier than the
+    rejected one, each compared with what it was at the start.
+    """
+    by_arm: dict[str, list[Figures]] = {}
+    for run in runs:
+        by_arm.setdefault(run["arm"], []).append(run)
+    found = {}
+    for arm, own in by_arm.items():
+        mean = {key: sum(run[key] for run in own) / len(own) for key in ("steps", "epochs", "pairs", "rejected")}
+        seen = [run["accuracies"] for run in own if run["accuracies"] is not None]
+        found[arm] = {
+            **{key: round(mean[key]) for key in ("steps", "pairs", "rejected")},
+            "epochs": mean["epochs"],
+            "tokens": round(sum(run["epochs"] * run["tokens"] for run in own) / len(own)),
+            "domain_passes": None,
+            "preferred": sum(seen) / len(seen) if seen else None,
+        }
     return found
 
 

@@ -8,29 +8,17 @@ from typing import Any
 
 import yaml
 
-from holdfast.common.arm_file import file_of
 from holdfast.common.errors import UserError
 from holdfast.common.files import replacing, write_text
-from holdfast.common.gpus import own_gpus
 from holdfast.common.run_names import arm_and_seed
-from holdfast.common.section import optional, undeclared_value, value
+from holdfast.common.section import value
 from holdfast.common.step import arguments, run
 from holdfast.common.wording import counted
 from holdfast.inference.params import declared_loading
-from holdfast.steps.train.launch import axolotl, prepare_to_resume, work_folder
-from holdfast.steps.train.loss_curve import curve
+from holdfast.steps.train.launch import run_settings, train_to_the_end, whole_curve, work_folder
 from holdfast.steps.train.model_folder import assemble
 from holdfast.steps.train.passes import budget_of, by_mixture
 from holdfast.steps.train.run_config import run_config
-
-
-def run_settings(declared: str, arm: str) -> tuple[int, bool, str | None]:
-    """(GPUs, whether an adapter is merged, launcher) of an arm. The launcher is not declared: it changes no weight."""
-    gpus, merge = (
-        optional(declared, f"arms.{arm}.train.{key}", optional(declared, f"train.{key}", default), file_of(arm))
-        for key, default in (("gpus", 0), ("merge", True))
-    )
-    return gpus, merge, undeclared_value(f"arms.{arm}.train.launcher", undeclared_value("train.launcher"), file_of(arm))
 
 
 def wrapped_template(base: str, declared: str, recipe: dict[str, Any]) -> str | None:
@@ -42,13 +30,6 @@ def wrapped_template(base: str, declared: str, recipe: dict[str, Any]) -> str | 
     loaded = declared_loading(declared) | {"revision": recipe.get("revision_of_model")}  # the commit that is trained
     template = load_tokenizer(base, **loaded).chat_template
     return template if isinstance(template, str) and recipe["chat_template_jinja"].endswith(template) else None
-
-
-def whole_curve(ended: dict[str, Any]) -> str:
-    """The loss curve, whose last line is the last step also where no loss was logged there."""
-    at_the_end = [e for e in ended["log"] if e["step"] == ended["steps"] and ("loss" in e or "eval_loss" in e)]
-    last = [] if at_the_end else [{"step": ended["steps"], "epoch": ended["epochs"], "loss": None}]
-    return curve([*ended["log"], *last])
 
 
 def main() -> None:
@@ -68,24 +49,9 @@ def main() -> None:
     inputs = (args.train, args.val, args.base)
     composed = partial(run_config, recipe, args.base, seed, rows, args.train, val)
     work = work_folder(args.run, composed(""), *inputs)
-    config = work / "axolotl.yaml"
-    config.write_text(yaml.safe_dump(composed(str(work))), encoding="utf-8")
+    (work / "axolotl.yaml").write_text(yaml.safe_dump(composed(str(work))), encoding="utf-8")
     merge = bool(recipe.get("adapter")) and merge
-    history = work / "history.json"
-    if not (work / "done").exists():
-        if step := prepare_to_resume(work):
-            print(f"train {args.run}: resuming from step {step}", flush=True)
-        with own_gpus(gpus):
-            axolotl(["train"], config, launcher or ("accelerate" if gpus > 1 else "python"), args.run)
-            if not history.exists():
-                raise UserError(
-                    f"train {args.run}: stopped before the end; build again to resume from the last checkpoint"
-                )
-            if merge:
-                axolotl(["merge-lora"], config, None, args.run)
-        (work / "done").touch()
-
-    ended = json.loads(history.read_text(encoding="utf-8"))
+    ended = train_to_the_end(work, args.run, gpus, launcher, merge)
     about = {"arm": arm, "training_seed": nth, "seed": seed, "base": args.base, "rows": rows}
     about |= {
         "steps": ended["steps"],

@@ -12,12 +12,25 @@ from typing import Any
 
 import yaml
 
+from holdfast.common.arm_file import file_of
 from holdfast.common.errors import UserError
 from holdfast.common.files import digest
+from holdfast.common.gpus import own_gpus
 from holdfast.common.processes import end_with_parent
 from holdfast.common.progress import INTERVAL_S, progress_line
+from holdfast.common.section import optional, undeclared_value
+from holdfast.steps.train.loss_curve import curve
 
 WORK = Path(".holdfast/train")
+
+
+def run_settings(declared: str, arm: str) -> tuple[int, bool, str | None]:
+    """(GPUs, whether an adapter is merged, launcher) of an arm. The launcher is not declared: it changes no weight."""
+    gpus, merge = (
+        optional(declared, f"arms.{arm}.train.{key}", optional(declared, f"train.{key}", default), file_of(arm))
+        for key, default in (("gpus", 0), ("merge", True))
+    )
+    return gpus, merge, undeclared_value(f"arms.{arm}.train.launcher", undeclared_value("train.launcher"), file_of(arm))
 
 
 def work_folder(run_name: str, config: dict[str, Any], *contents: str) -> Path:
@@ -51,6 +64,28 @@ def prepare_to_resume(work: Path) -> int:
         shutil.rmtree(work / "prepared", ignore_errors=True)
     (work / "history.json").unlink(missing_ok=True)
     return last
+
+
+def train_to_the_end(work: Path, run_name: str, gpus: int, launcher: str | None, merge: bool) -> dict[str, Any]:
+    """Train by `axolotl.yaml` in `work`, from the last checkpoint on if there is one; nothing if that was done before.
+
+    `merge`: merge the adapter into the model afterwards. Returns what the plugin wrote at the end (`history.json`).
+    Raises UserError when training stops before that.
+    """
+    config, history = work / "axolotl.yaml", work / "history.json"
+    if not (work / "done").exists():
+        if step := prepare_to_resume(work):
+            print(f"train {run_name}: resuming from step {step}", flush=True)
+        with own_gpus(gpus):
+            axolotl(["train"], config, launcher or ("accelerate" if gpus > 1 else "python"), run_name)
+            if not history.exists():
+                raise UserError(
+                    f"train {run_name}: stopped before the end; build again to resume from the last checkpoint"
+                )
+            if merge:
+                axolotl(["merge-lora"], config, None, run_name)
+        (work / "done").touch()
+    return json.loads(history.read_text(encoding="utf-8"))  # type: ignore[no-any-return]
 
 
 def axolotl(command: list[str], config: Path, launcher: str | None, run_name: str) -> None:
@@ -91,3 +126,10 @@ def _print_progress(work: Path, run_name: str, first: tuple[int, float] | None) 
     loss = [f"loss {at['loss']:.3g}"] if at["loss"] is not None else []
     print(progress_line(f"train {run_name}", at["step"], at["of"], "steps", rate, *loss), flush=True)
     return first
+
+
+def whole_curve(ended: dict[str, Any]) -> str:
+    """The loss curve, whose last line is the last step also where no loss was logged there."""
+    at_the_end = [e for e in ended["log"] if e["step"] == ended["steps"] and ("loss" in e or "eval_loss" in e)]
+    last = [] if at_the_end else [{"step": ended["steps"], "epoch": ended["epochs"], "loss": None}]
+    return curve([*ended["log"], *last])

@@ -2,6 +2,7 @@
 
 import sys
 import typing
+from collections.abc import Callable
 from contextlib import redirect_stdout
 from pathlib import Path
 from typing import Any
@@ -91,30 +92,36 @@ def with_template(recipe: dict[str, Any], tokenizer: Any, given: bool = False) -
     return found
 
 
-def read_train(declared: str, section: str) -> Train:
+def read_train(declared: str, section: str, settings_of: Callable[..., dict[str, Any]] = settings_of_arm) -> Train:
     """The settings of `train`, or those of an arm whose own are at `section`. Raises UserError where they exclude
-    each other."""
+    each other.
+
+    `settings_of`: what an arm takes over from `train`.
+    """
     settings = value(declared, "train")
     if section != "train":
-        settings = settings_of_arm(settings, optional(declared, section, {}, file_of(section.split(".")[1])))
+        settings = settings_of(settings, optional(declared, section, {}, file_of(section.split(".")[1])))
     try:
         return Train.model_validate(settings)
     except ValidationError as error:
         raise UserError(explain(error, PARAMS_FILE, section)) from error
 
 
+def compose(train: Train, section: str, base: str, seed: int) -> tuple[dict[str, Any], str]:
+    """The Axolotl keys of `train` (at `section` in params.yaml), and where they are, for messages. Raises UserError."""
+    if train.config is None:
+        return recipe(train, section), f"params.yaml: {section}.axolotl."
+    try:
+        content = yaml.safe_load(Path(train.config).read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise UserError(f"{train.config}: cannot be read as YAML: {error}") from error
+    return own_recipe(train.config, content, train, base, seed), f"{train.config}: "
+
+
 def main() -> None:
     args = arguments(__doc__, "section", "base", "recipe")
     train, loaded = read_train(args.params, args.section), pinned_loading(args.params, args.base)
-    if train.config is None:
-        composed, where = recipe(train, args.section), f"params.yaml: {args.section}.axolotl."
-    else:
-        try:
-            content = yaml.safe_load(Path(train.config).read_text(encoding="utf-8"))
-        except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-            raise UserError(f"{train.config}: cannot be read as YAML: {error}") from error
-        where = f"{train.config}: "
-        composed = own_recipe(train.config, content, train, args.base, value(args.params, "random_seed"))
+    composed, where = compose(train, args.section, args.base, value(args.params, "random_seed"))
     composed = with_template(composed, load_tokenizer(args.base, **loaded), loaded["chat_template"] is not None)
     if loaded["revision"] is not None and not composed.get("gptq"):  # Axolotl refuses a revision of a GPTQ model
         composed["revision_of_model"] = loaded["revision"]

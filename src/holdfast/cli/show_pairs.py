@@ -41,7 +41,8 @@ def show_pairs(table: Path, console: Console) -> None:
         console.print()
         for name in STEPS["preferences"].shown:
             print_indented(console, f"{name}: {text_of(row[name])}")
-    console.print(f"\n`holdfast sample preferences --rows N` prints more; the card is {table.with_suffix('.md')}.")
+    more = f"\n`holdfast sample preferences --rows N` prints more; the card is {table.with_suffix('.md')}."
+    console.print(more, soft_wrap=True)
 
 
 def pairs_of(here: pl.Expr) -> Iterator[str]:

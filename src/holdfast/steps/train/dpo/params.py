@@ -12,7 +12,7 @@ _NEEDED = ("learning_rate", "budget")  # those in `train` are chosen for fine-tu
 _OF_FINE_TUNING = (*_NEEDED, "packing", "evals", "config")  # settings of `train` that these arms do not take over
 
 
-class Preferences(Section):
+class PreferenceTraining(Section):
     """Where an arm starts from, and which pairs it is trained on."""
 
     arm: str = Field(description="the arm whose model it starts from; runs with equal training seeds belong together")
@@ -23,7 +23,7 @@ class AlignedArm(Section):
     """An arm without a mixture of its own: the model of another arm, trained further on preference pairs by DPO
     (Rafailov et al. 2023, arXiv 2305.18290)."""
 
-    preferences: Preferences = Field(description="the arm that it starts from, and the pairs")
+    preferences: PreferenceTraining = Field(description="the arm that it starts from, and the pairs")
     train: dict[str, Any] = Field(
         {},
         description="its training settings; `learning_rate` and `budget` (steps or epochs over the pairs) have to be"

@@ -89,14 +89,11 @@ def main() -> None:
     runs = RUNS_OF_MANY if arms > MANY else RUNS
     project = prepare(place / "noop", arms)
     alone = bare(project, place / "bare")
-    costs = {
-        "snakemake -n": cost(project, runs, "snakemake", "-n"),
-        "dvc status": cost(project, runs, "dvc", "status"),
-        "snakemake -n, alone": cost(alone, runs, "snakemake", "-n"),
-        "dvc status, alone": cost(alone, runs, "dvc", "status"),
-    }
-    for name, (cpu, wall) in costs.items():
-        print(f"{name:20} {cpu:6.2f} s CPU {wall:6.2f} s wall")
+    costs = {}
+    for suffix, where in (("", project), (", alone", alone)):
+        for name in ("snakemake -n", "dvc status"):
+            cpu, wall = costs[name + suffix] = cost(where, runs, *name.split())
+            print(f"{name + suffix:20} {cpu:6.2f} s CPU {wall:6.2f} s wall", flush=True)
     for kind, number in (("CPU", 0), ("wall", 1)):
         ours, alone_s = (
             {name: costs[f"{name}{suffix}"][number] for name in ("snakemake -n", "dvc status")}

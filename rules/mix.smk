@@ -45,6 +45,7 @@ rule mix:
         "logs/mix/{arm}.log",
     benchmark:
         "benchmarks/mix/{arm}.tsv"
+    priority: 50  # before any model is trained, so that a source with too few rows is found early
     params:
         code=code("holdfast.steps.mix"),
         declared=mix_keys,

@@ -56,6 +56,7 @@ rule dpo:
         code=code(
             "holdfast.steps.train.dpo.config",
             "holdfast.steps.train.dpo.pairs",
+            "holdfast.steps.train.dpo.trainer",
             "holdfast.steps.train.model_folder",
             "holdfast.steps.train.axolotl_plugin",
         ),
